@@ -1,0 +1,1 @@
+"""The plugs: one file per protocol, chain or service; translation only."""

@@ -1,0 +1,1 @@
+"""A local chain with real protocols on it, for the demo, the tests and rehearsals."""

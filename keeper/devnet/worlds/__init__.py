@@ -1,0 +1,1 @@
+"""One file per protocol deployed on the local chain."""

@@ -1,0 +1,65 @@
+"""What is held. The set of legs is closed: `core` must know the payoff of every one."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from keeper.model.chain import Address
+
+
+class Linear(Struct, frozen=True, tag=True):
+    """`units` of `asset`, long if positive: spot, shares, fees, debt."""
+
+    asset: Address
+    units: float
+
+
+class Concentrated(Struct, frozen=True, tag=True):
+    """A Uniswap v3 style range, whatever token order its pool has.
+
+    Prices are human: units of `quote` per one `base`. `liquidity` is human too, so that
+    inside the range the holding is `liquidity·(1/√P − 1/√upper)` of base and
+    `liquidity·(√P − √lower)` of quote.
+    """
+
+    base: Address
+    quote: Address
+    liquidity: float
+    price_lower: float
+    price_upper: float
+
+
+Leg = Linear | Concentrated
+
+
+class VaultState(Struct, frozen=True):
+    """One vault at one block, reduced to legs."""
+
+    legs: tuple[Leg, ...]
+    marks: Mapping[str, float] = {}
+    """Prices of the risk asset that the vault's own protocol shows (a pool's price, say);
+    witnesses against the oracle, never used instead of it."""
+
+
+class VenueState(Struct, frozen=True, kw_only=True):
+    """The hedge account at one block. Positive size is long; an unknown is None, never zero."""
+
+    size_base: float
+    open_notional_usd: float
+    """What the position cost: positive for a short (quote received), negative for a long."""
+    pending_funding_usd: float
+    """Positive: the account pays when it next settles."""
+    account_value_usd: float
+    free_collateral_usd: float
+    margin_ratio: float | None
+    """Account value over position notional; None without a position."""
+    liquidation_price: float | None
+    """None without a position, or when no price in reach liquidates."""
+    mark_price: float
+    index_price: float
+    fee_rate: float
+    """Fraction of notional charged for taking."""
+    impact_per_base: float
+    """Relative price impact of one base unit: a trade of d costs about price·impact·d² beyond
+    the fee. Exact inside the current tick range, an underestimate beyond it."""
+    initial_margin_ratio: float

@@ -1,0 +1,98 @@
+"""How an adapter reads the chain without touching it.
+
+A read is a generator. It yields the calls it needs, is sent their answers, and returns a value.
+The engine runs all reads in lockstep, so every adapter's calls of one round travel in one
+multicall, pinned to one block. A call that reverted is raised at the `yield`, as `CallReverted`.
+
+What never changes (tokens, decimals, pool keys) an adapter reads in its first read and keeps, so
+that a steady read takes one round.
+"""
+
+from collections.abc import Generator
+from typing import Protocol, TypeAlias, TypeVar
+
+from keeper.model.chain import Address, Answer, BlockRef, Call, Log, Message, Watch
+from keeper.model.errors import CallReverted
+from keeper.model.flow import Fill, Intent
+from keeper.model.market import Quote
+from keeper.model.position import VaultState, VenueState
+
+T = TypeVar("T")
+
+Read: TypeAlias = Generator[tuple[Call, ...], tuple[Answer, ...], T]
+
+
+class Chain(Protocol):
+    """Answers calls, all at the same block."""
+
+    def head(self) -> BlockRef:
+        """Return the newest block."""
+        ...
+
+    def answer(self, calls: tuple[Call, ...], at: BlockRef) -> tuple[Answer | CallReverted, ...]:
+        """Return one answer per call, in order; a revert is an answer, not a raise.
+
+        Raises:
+            BadData: The block is not known any more (a reorg), or an answer has the wrong shape.
+            Transient: The node did not answer.
+
+        """
+        ...
+
+
+class Vault(Protocol):
+    """Something whose exposure is hedged."""
+
+    def read(self) -> Read[VaultState]:
+        """Read the vault's legs at whatever block the engine pins."""
+        ...
+
+    def watch(self) -> tuple[Watch, ...]:
+        """Return the logs that mean its exposure moved; complete after the first read."""
+        ...
+
+
+class Oracle(Protocol):
+    """A source of one price."""
+
+    def read(self) -> Read[Quote]:
+        """Read the price; a value that no market could have is `BadData`."""
+        ...
+
+    def watch(self) -> tuple[Watch, ...]:
+        """Return the logs that mean the price moved; complete after the first read."""
+        ...
+
+
+class Venue(Protocol):
+    """Where the hedge is held: reads, and builds orders without sending them."""
+
+    account: Address
+    """Who holds the position."""
+
+    def read(self) -> Read[VenueState]:
+        """Read the hedge account and what a trade would cost."""
+        ...
+
+    def watch(self) -> tuple[Watch, ...]:
+        """Return the logs that mean the account moved."""
+        ...
+
+    def prepare(self, intent: Intent) -> Message:
+        """Return the message that would carry out *intent*: bounded in price and time.
+
+        Rounding never enlarges the trade. Nothing is sent.
+        """
+        ...
+
+    def preview(self, intent: Intent, returned: bytes) -> Fill:
+        """Return the fill that a simulation of `prepare(intent)` promised by its return data."""
+        ...
+
+    def fill(self, logs: tuple[Log, ...]) -> Fill | None:
+        """Return what a mined transaction did for our account; None if it did nothing."""
+        ...
+
+    def explain(self, revert: bytes) -> str:
+        """Return what the venue's revert data means, in words; hex if it is not known."""
+        ...

@@ -1,0 +1,1 @@
+"""The same thinking on an invented world."""

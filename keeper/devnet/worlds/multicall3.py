@@ -1,0 +1,16 @@
+"""Multicall3, put where it stands on every public chain."""
+
+from typing import Final
+
+from keeper.devnet.artifacts import multicall3_creation_code
+from keeper.devnet.chain import Chain
+from keeper.model.chain import Address
+
+MULTICALL3: Final = Address("0xcA11bde05977b3631167028862bE2a173976CA11")
+
+
+def deploy(chain: Chain) -> Address:
+    """Put the contract's code at its canonical address, without a transaction."""
+    code = chain.rpc.call("eth_call", {"data": "0x" + multicall3_creation_code().hex()}, "latest")
+    chain.rpc.call("anvil_setCode", MULTICALL3, code)
+    return MULTICALL3

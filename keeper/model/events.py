@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from keeper.model.chain import Address
 from keeper.model.flow import Attempt, Decision, Intent, Outcome
 
 
@@ -43,6 +44,14 @@ class Settled(Struct, frozen=True, tag=True):
     at_ms: int
 
 
+class Adopted(Struct, frozen=True, tag=True):
+    """The chain's nonce was ahead of the journal's: lower ones belong to somebody else."""
+
+    account: Address
+    nonce: int
+    at_ms: int
+
+
 class Halted(Struct, frozen=True, tag=True):
     """Trading stopped until a person resumes."""
 
@@ -65,4 +74,4 @@ class Troubled(Struct, frozen=True, tag=True):
     at_ms: int
 
 
-Event = Decided | Intended | Signed | Sent | Settled | Halted | Resumed | Troubled
+Event = Decided | Intended | Signed | Sent | Settled | Adopted | Halted | Resumed | Troubled

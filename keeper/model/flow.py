@@ -70,6 +70,9 @@ class VolState(Struct, frozen=True):
     variance_per_year: float
     price: float
     updated_at_s: int
+    weight: float = 1.0
+    """Share of the weights that the observed rounds cover: 0 before the first return, near 1 after
+    a few half-lives."""
 
 
 class Gate(Struct, frozen=True):
@@ -157,6 +160,8 @@ class Intent(Struct, frozen=True):
     worst_price: float
     deadline_s: int
     """By the chain's clock; the calldata carries it too."""
+    native_price: float
+    """USD per coin of gas when it was decided: what its gas will be booked at."""
     block: BlockRef
 
 
@@ -190,6 +195,8 @@ class Facts(Struct, frozen=True, kw_only=True):
 
     nonce_mined: int
     """The account's next nonce in the newest block; read before the receipts."""
+    nonce_deep: int
+    """The same as of the depth at which a receipt is believed; read before the receipts."""
     mined: Mined | None
     now_ms: int
 
@@ -203,7 +210,9 @@ class Fill(Struct, frozen=True):
     realized_pnl_usd: float
 
 
-Status = Literal["done", "failed", "no_effect", "abandoned"]
+Status = Literal["done", "failed", "no_effect", "abandoned", "displaced"]
+"""done: the effect was seen. failed: refused in simulation or reverted. no_effect: mined, but the
+venue shows nothing. abandoned: never signed. displaced: its nonce was used by somebody else."""
 
 
 class Outcome(Struct, frozen=True):

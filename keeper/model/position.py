@@ -56,6 +56,9 @@ class VenueState(Struct, frozen=True, kw_only=True):
     liquidation_price: float | None
     """None without a position, or when no price in reach liquidates."""
     mark_price: float
+    """What the venue values the position at; it may lag (a time-weighted average)."""
+    trade_price: float
+    """What an infinitesimal trade fills at now, before its fee."""
     index_price: float
     fee_rate: float
     """Fraction of notional charged for taking."""

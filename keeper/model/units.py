@@ -15,13 +15,13 @@ def to_base_units_toward_zero(units: float, decimals: int) -> int:
     The float's exact binary value is scaled, so no decimal rounding slips in between.
     """
     numerator, denominator = units.as_integer_ratio()
-    scaled = abs(numerator) * 10**decimals // denominator
+    scaled: int = abs(numerator) * 10**decimals // denominator
     return scaled if units >= 0 else -scaled
 
 
 def from_base_units(amount: int, decimals: int) -> float:
     """Return the nearest float to amount / 10^decimals."""
-    return amount / 10**decimals
+    return float(amount / 10**decimals)
 
 
 def wei_to_ether(amount_wei: int) -> float:

@@ -27,8 +27,8 @@ class Signer(Protocol):
 class Network(Protocol):
     """Where transactions go."""
 
-    def nonce(self, account: Address) -> int:
-        """Return the account's next nonce in the newest block; never `pending`."""
+    def nonce(self, account: Address, *, depth: int = 0) -> int:
+        """Return the account's next nonce *depth* blocks below the newest; never `pending`."""
         ...
 
     def simulate(self, sender: Address, message: Message, fees: Fees, at: BlockRef) -> bytes:
@@ -93,12 +93,16 @@ class Journal(Protocol):
         """
         ...
 
+    def knows(self, intent_id: str) -> bool:
+        """Return whether an intent of this id was ever written down."""
+        ...
+
     def open(self) -> tuple[Open, ...]:
         """Return unsettled intents, oldest first."""
         ...
 
     def next_nonce(self, account: Address) -> int | None:
-        """Return one more than the highest nonce ever bound; None if none was."""
+        """Return one more than the highest nonce bound or adopted; None if there is none."""
         ...
 
     def history(self, book: str, now_ms: int) -> History:

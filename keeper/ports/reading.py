@@ -69,6 +69,8 @@ class Venue(Protocol):
 
     account: Address
     """Who holds the position."""
+    typical_gas: int
+    """Gas of one order, before a settled one says better."""
 
     def read(self) -> Read[VenueState]:
         """Read the hedge account and what a trade would cost."""

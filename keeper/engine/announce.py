@@ -1,0 +1,22 @@
+"""The journal first, then everybody else who wants to know."""
+
+from msgspec import Struct
+
+from keeper.model.events import Event
+from keeper.ports.acting import Journal
+from keeper.ports.telling import Clock, Sink
+
+
+class Announcer(Struct, frozen=True):
+    """Appends to the journal and, once that is durable, tells the sinks."""
+
+    journal: Journal
+    clock: Clock
+    sinks: tuple[Sink, ...] = ()
+
+    def append(self, *events: Event) -> None:
+        """Write *events* in one transaction, then tell."""
+        self.journal.append(*events)
+        for event in events:
+            for sink in self.sinks:
+                sink.tell(event)

@@ -1,0 +1,158 @@
+"""Take a wake-up, tick, map errors to actions. The one loop, in one thread."""
+
+from collections.abc import Callable
+from threading import Event as Flag
+
+from msgspec import Struct
+
+from keeper.core.decide import DUST_BASE
+from keeper.engine.mailbox import Mailbox
+from keeper.engine.reconcile import reconcile
+from keeper.engine.tick import Desk, tick
+from keeper.model.errors import (
+    BadData,
+    ConfigError,
+    Fatal,
+    KeeperError,
+    Rejected,
+    Transient,
+    Uncertain,
+)
+from keeper.model.events import Decided, Halted, Troubled
+from keeper.model.flow import Command
+from keeper.ports.acting import Request
+
+
+class Pace(Struct, frozen=True):
+    """How patient the loop is."""
+
+    poll_s: float = 0.5
+    """Longest sleep: requests of other processes and a stop are seen within it."""
+    retry_s: float = 1.0
+    """Pause after a failed tick, and between looks at an open intent."""
+
+
+class Pulse:
+    """Progress, for whoever watches: a keeper that lives but does not tick is not healthy."""
+
+    def __init__(self) -> None:
+        self.ticks = 0
+        self.troubles = 0
+        self.last_tick_at_ms: int | None = None
+        self.last_duration_ms = 0
+
+
+class Loop:
+    """Runs ticks until told to stop."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        mailbox: Mailbox,
+        *,
+        pace: Pace | None = None,
+        after_tick: Callable[[tuple[Decided, ...]], None] = lambda _decided: None,
+    ) -> None:
+        self._desk = desk
+        self._mailbox = mailbox
+        self._pace = pace or Pace()
+        self._after_tick = after_tick
+        self._stop = Flag()
+        self._reconciled = False
+        self._retry_at_ms: int | None = None
+        self.pulse = Pulse()
+
+    def stop(self) -> None:
+        """Ask the loop to end after the tick it is in; safe from any thread and from a signal."""
+        self._stop.set()
+        self._mailbox.post("stop")
+
+    def run(self) -> None:
+        """Tick on every wake-up until stopped."""
+        self._mailbox.post("start")
+        while not self._stop.is_set():
+            triggers = self._mailbox.take(self._pace.poll_s)
+            if self._stop.is_set():
+                return
+            self.turn(triggers)
+
+    def turn(self, triggers: frozenset[str]) -> None:
+        """Serve requests and wake-ups, if there are any; never raises but for a programmer."""
+        journal = self._desk.hands.log.journal
+        for request in journal.requests():
+            decided = self._attempt(frozenset({request.command}), request.command)
+            if decided is not None and self._is_served(request, decided):
+                self._serve(request)
+        if triggers or self._is_due():
+            self._attempt(triggers or frozenset({"retry"}), None)
+
+    def _is_served(self, request: Request, decided: tuple[Decided, ...]) -> bool:
+        """Return whether a request is done; a flatten is done when every hedge is seen to be zero.
+
+        While an intent is open, what is seen may still be taken back by a reorg.
+        """
+        if request.command != "flatten":
+            return True
+        flat = (
+            note.decision.why is not None and abs(note.decision.why.hedge) <= DUST_BASE
+            for note in decided
+        )
+        return all(flat) and not self._desk.hands.log.journal.open()
+
+    def _serve(self, request: Request) -> None:
+        log = self._desk.hands.log
+        log.journal.serve(request.id)
+        if request.command == "flatten":
+            log.append(Halted("flattened by hand", log.clock.now_ms()))
+
+    def _attempt(
+        self, triggers: frozenset[str], command: Command | None
+    ) -> tuple[Decided, ...] | None:
+        clock = self._desk.hands.log.clock
+        began_ms = clock.monotonic_ms()
+        try:
+            if not self._reconciled:
+                self._reconcile()
+            decided = tick(self._desk, triggers, command)
+            self._after_tick(decided)
+        except KeeperError as error:
+            self._trouble(error)
+            return None
+        except Exception as surprise:  # noqa: BLE001  # the last line of defence: halt, never guess
+            self._halt(f"unexpected {type(surprise).__name__}: {surprise}")
+            return None
+        self.pulse.ticks += 1
+        self.pulse.last_tick_at_ms = clock.now_ms()
+        self.pulse.last_duration_ms = clock.monotonic_ms() - began_ms
+        self._schedule_retry(needed=bool(self._desk.hands.log.journal.open()))
+        return decided
+
+    def _reconcile(self) -> None:
+        reconcile(self._desk.hands)
+        self._reconciled = not self._desk.hands.log.journal.open()
+
+    def _trouble(self, error: KeeperError) -> None:
+        self.pulse.troubles += 1
+        log = self._desk.hands.log
+        log.append(Troubled(type(error).__name__, str(error), log.clock.now_ms()))
+        match error:
+            case Fatal() | ConfigError():
+                self._halt(str(error))
+            case Transient() | BadData() | Rejected() | Uncertain():
+                self._schedule_retry(needed=True)
+            case _:
+                self._halt(str(error))
+
+    def _halt(self, reason: str) -> None:
+        log = self._desk.hands.log
+        self._reconciled = False
+        if log.journal.halted() is None:
+            log.append(Halted(reason, log.clock.now_ms()))
+
+    def _schedule_retry(self, *, needed: bool) -> None:
+        now_ms = self._desk.hands.log.clock.monotonic_ms()
+        self._retry_at_ms = now_ms + int(self._pace.retry_s * 1_000) if needed else None
+
+    def _is_due(self) -> bool:
+        now_ms = self._desk.hands.log.clock.monotonic_ms()
+        return self._retry_at_ms is not None and now_ms >= self._retry_at_ms

@@ -1,0 +1,171 @@
+"""One pass of the keeper. The whole pipeline is on this page; read it second."""
+
+from msgspec import Struct
+
+from keeper.core.decide import Memory, Terms, decide
+from keeper.core.intents import intend
+from keeper.core.limits import Activity
+from keeper.engine.execute import Hands, settle, start
+from keeper.engine.reader import read_all
+from keeper.model.chain import BlockRef
+from keeper.model.errors import BadData, Rejected
+from keeper.model.events import Decided, Intended, Troubled
+from keeper.model.flow import Command, Decision, Hold, Intent, Rebalance, Snapshot
+from keeper.model.market import Quote
+from keeper.model.position import VaultState, VenueState
+from keeper.ports.acting import History
+from keeper.ports.reading import Chain, Oracle, Read, Vault, Venue
+
+STILL_OPEN = "an earlier intent of this account is still open"
+TRIED = "this was tried at this very block; look again at the next one"
+
+
+class Book(Struct, frozen=True):
+    """Vaults that share one hedge account: their exposures add, then one decision is made."""
+
+    terms: Terms
+    vaults: dict[str, Vault]
+    oracle: Oracle
+    venue: Venue
+
+
+class Desk(Struct, frozen=True):
+    """Everything one process hedges on one chain."""
+
+    chain: Chain
+    native_oracle: Oracle
+    hands: Hands
+    books: tuple[Book, ...]
+
+
+def tick(
+    desk: Desk, triggers: frozenset[str] = frozenset(), command: Command | None = None
+) -> tuple[Decided, ...]:
+    """Finish what is open; look once; then think and act, book by book.
+
+    Raises:
+        Transient, BadData: The chain could not be read; nothing was decided.
+        Fatal: Trading must stop until a person resumes.
+
+    """
+    log = desk.hands.log
+    head = desk.chain.head()
+    blocked = _reason_not_to_act(desk, head)
+    views = look(desk, head)
+    decided: list[Decided] = []
+    for book in desk.books:
+        view = views[book.terms.book]
+        decision = think(desk, book, view, command)
+        intent = None
+        if isinstance(decision, Rebalance) and isinstance(view, Snapshot):
+            intent = plan(desk, book, decision, view)
+            if reason := blocked or _tried_before(desk, intent):
+                decision, intent = Hold(reason=reason, why=decision.why), None
+        note = Decided(book.terms.book, decision, log.clock.now_ms(), tuple(sorted(triggers)))
+        decided.append(note)
+        if intent is not None:
+            act(desk.hands, book, note, intent)
+            blocked = STILL_OPEN
+    # Holds change nothing, so that one write for all of them may come last.
+    log.append(*(note for note in decided if not isinstance(note.decision, Rebalance)))
+    return tuple(decided)
+
+
+def look(desk: Desk, head: BlockRef) -> dict[str, Snapshot | BadData]:
+    """Read every book of the desk at *head*, one multicall a round for all of them.
+
+    A book with one unreadable part is unreadable; the others are not.
+    """
+    reads: dict[str, Read[VaultState | Quote | VenueState]] = {"native": desk.native_oracle.read()}
+    for book in desk.books:
+        name = book.terms.book
+        reads[f"{name}/oracle"] = book.oracle.read()
+        reads[f"{name}/venue"] = book.venue.read()
+        reads |= {f"{name}/vault/{key}": vault.read() for key, vault in book.vaults.items()}
+    values = read_all(desk.chain, head, reads)
+    return {book.terms.book: _assemble(desk, book, values, head) for book in desk.books}
+
+
+def think(desk: Desk, book: Book, view: Snapshot | BadData, command: Command | None) -> Decision:
+    """Return the decision on one book; what cannot be trusted is held, with the reason."""
+    if isinstance(view, BadData):
+        return Hold(reason=str(view))
+    log = desk.hands.log
+    now_ms = log.clock.now_ms()
+    history = log.journal.history(book.terms.book, now_ms)
+    try:
+        return decide(view, book.terms, _memory(book, history, now_ms), command)
+    except BadData as unreadable:
+        return Hold(reason=str(unreadable))
+
+
+def plan(desk: Desk, book: Book, decision: Rebalance, view: Snapshot) -> Intent:
+    """Return the intent of a decision."""
+    return intend(
+        decision,
+        view,
+        book=book.terms.book,
+        account=desk.hands.signer.address,
+        life_s=desk.hands.policy.intent_life_s,
+    )
+
+
+def act(hands: Hands, book: Book, note: Decided, intent: Intent) -> None:
+    """Write the decision and its intent down, then carry it out; a refusal closes it."""
+    now_ms = hands.log.clock.now_ms()
+    hands.log.append(note, Intended(intent, at_ms=now_ms))
+    try:
+        start(hands, book.venue, intent, intent.block)
+    except Rejected as refusal:
+        hands.log.append(Troubled("Rejected", str(refusal), hands.log.clock.now_ms()))
+
+
+def _reason_not_to_act(desk: Desk, head: BlockRef) -> str | None:
+    venues = {book.terms.book: book.venue for book in desk.books}
+    still_open = settle(desk.hands, venues, head)
+    if (halted := desk.hands.log.journal.halted()) is not None:
+        return f"halted: {halted}"
+    return STILL_OPEN if still_open else None
+
+
+def _tried_before(desk: Desk, intent: Intent) -> str | None:
+    """The same decision at the same block is the same intent, and an intent is tried once."""
+    return TRIED if desk.hands.log.journal.knows(intent.id) else None
+
+
+def _assemble(
+    desk: Desk,
+    book: Book,
+    values: dict[str, VaultState | Quote | VenueState | BadData],
+    head: BlockRef,
+) -> Snapshot | BadData:
+    name = book.terms.book
+    vaults = {key: values[f"{name}/vault/{key}"] for key in book.vaults}
+    parts = (values["native"], values[f"{name}/oracle"], values[f"{name}/venue"], *vaults.values())
+    for part in parts:
+        if isinstance(part, BadData):
+            return part
+    match parts:
+        case (Quote() as native, Quote() as quote, VenueState() as venue, *_):
+            return Snapshot(
+                chain_id=desk.hands.chain_id,
+                block=head,
+                vaults={k: state for k, state in vaults.items() if isinstance(state, VaultState)},
+                quote=quote,
+                native_quote=native,
+                venue=venue,
+            )
+        case _:
+            raise TypeError(f"a read of {name} returned another kind of value than its port says")
+
+
+def _memory(book: Book, history: History, now_ms: int) -> Memory:
+    return Memory(
+        activity=Activity(
+            now_ms=now_ms,
+            last_trade_at_ms=history.last_trade_at_ms,
+            gas_usd_24h=history.gas_usd_24h,
+        ),
+        gas_units=history.last_gas_used or book.venue.typical_gas,
+        volatility=history.volatility,
+    )

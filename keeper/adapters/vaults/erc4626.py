@@ -1,0 +1,126 @@
+"""ERC-4626 vaults (EIP-4626): shares that stand for one underlying asset.
+
+A holding is one `Linear` leg. `convertToAssets` is used and not `previewRedeem`: the first is the
+value of the shares, the second also charges this caller's exit fee, which is a cost of leaving
+and not an exposure. Neither is a price to lend against (a donation moves it), but what the vault
+holds is what there is to hedge.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from keeper.adapters.abi import checksum_address, event, function
+from keeper.model.chain import Address, Watch
+from keeper.model.errors import BadData, CallReverted
+from keeper.model.position import Linear, VaultState
+from keeper.ports.reading import Read
+
+ASSET = function("erc4626", "asset")
+TOTAL_SUPPLY = function("erc4626", "totalSupply")
+CONVERT_TO_ASSETS = function("erc4626", "convertToAssets")
+BALANCE_OF = function("erc20", "balanceOf")
+DECIMALS = function("erc20", "decimals")
+MOVES = (event("erc4626", "Deposit"), event("erc4626", "Withdraw"))
+
+MAX_DECIMALS = 36
+"""Above this a token is taken to be broken rather than exotic."""
+
+EMPTY = VaultState(legs=())
+
+
+class Erc4626:
+    """One holder's shares of one vault, or the whole vault."""
+
+    class Config(Struct, frozen=True, forbid_unknown_fields=True):
+        """`type = "erc4626"` of a vault in keeper.toml."""
+
+        address: Address
+        """The vault."""
+        holder: Address | None = None
+        """Whose shares; left out, all shares there are."""
+        counts: Literal["redeemable", "idle"] = "redeemable"
+        """`redeemable`: what the shares convert to. `idle`: only the underlying that the vault
+        itself holds; for a vault whose other holdings are listed as vaults of their own."""
+
+        def __post_init__(self) -> None:
+            """Refuse what is not an address."""
+            checksum_address(self.address)
+            if self.holder is not None:
+                checksum_address(self.holder)
+
+    def __init__(self, config: Config) -> None:
+        self._vault = checksum_address(config.address)
+        self._holder = None if config.holder is None else checksum_address(config.holder)
+        self._counts = config.counts
+        self._underlying: tuple[Address, int] | None = None
+        self._last_shares = 0
+
+    def read(self) -> Read[VaultState]:
+        """Read the holding as units of the underlying asset; no shares are no legs.
+
+        Raises:
+            BadData: Decimals, or the holder's part of the supply, cannot be.
+            CallReverted: The vault does not answer; it may not be an ERC-4626 vault.
+
+        """
+        asset, decimals = self._underlying or (yield from self._read_underlying())
+        if self._counts == "idle":
+            amount = yield from self._read_idle(asset)
+        else:
+            amount = yield from self._read_redeemable()
+        if amount == 0:
+            return EMPTY
+        return VaultState(legs=(Linear(asset=asset, units=amount / 10**decimals),))
+
+    def watch(self) -> tuple[Watch, ...]:
+        return tuple(Watch(address=self._vault, topic=e.topic, name=e.name) for e in MOVES)
+
+    def _read_underlying(self) -> Read[tuple[Address, int]]:
+        ((asset,),) = yield (ASSET(self._vault),)
+        ((decimals,),) = yield (DECIMALS(asset),)
+        if decimals > MAX_DECIMALS:
+            raise BadData("implausible decimals", asset=asset, decimals=decimals)
+        self._underlying = checksum_address(asset), decimals
+        return self._underlying
+
+    def _read_redeemable(self) -> Read[int]:
+        """Return the amount of the underlying, in its base units.
+
+        How many shares there are rarely changes: their value is asked for in the same round, and
+        asked again only if the count did change.
+        """
+        ask_shares = (
+            TOTAL_SUPPLY(self._vault)
+            if self._holder is None
+            else BALANCE_OF(self._vault, self._holder)
+        )
+        guess = self._last_shares
+        try:
+            if guess:
+                (shares,), (amount,) = yield (ask_shares, CONVERT_TO_ASSETS(self._vault, guess))
+            else:
+                ((shares,),) = yield (ask_shares,)
+                amount = 0
+        except CallReverted:
+            if not guess:
+                raise
+            # The old count may be what the vault cannot convert any more.
+            guess = 0
+            ((shares,),) = yield (ask_shares,)
+            amount = 0
+        if shares != guess and shares:
+            ((amount,),) = yield (CONVERT_TO_ASSETS(self._vault, shares),)
+        self._last_shares = shares
+        return int(amount) if shares else 0
+
+    def _read_idle(self, asset: Address) -> Read[float]:
+        """Return the holder's part of the underlying that lies in the vault, in base units."""
+        calls = (BALANCE_OF(asset, self._vault), TOTAL_SUPPLY(self._vault))
+        if self._holder is None:
+            (balance,), (supply,) = yield calls
+            return balance if supply else 0
+        (balance,), (supply,), (shares,) = yield (*calls, BALANCE_OF(self._vault, self._holder))
+        if shares > supply:
+            raise BadData("more shares than there are", shares=shares, supply=supply)
+        return balance * shares / supply if supply else 0

@@ -1,0 +1,309 @@
+"""The journal of one keeper, in one SQLite file with a write-ahead log.
+
+One `append` is one transaction and one fsync. One process acts and holds the lock; any other may
+read, halt, resume and ask.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from types import TracebackType
+from typing import Final, Self
+
+import msgspec
+from msgspec import Struct
+
+from keeper.adapters.stores.sqlite import opening, reading, writing
+from keeper.adapters.stores.sqlite.reading import Entry, Proof, Record, Totals
+from keeper.model.chain import Address, ChainId
+from keeper.model.errors import Fatal
+from keeper.model.events import Decided, Event, Halted, Intended, Resumed, Signed
+from keeper.model.flow import Command, Hold, VolState
+from keeper.model.units import DAY_S
+from keeper.ports.acting import History, Open, Request
+
+TIDY_AFTER: Final = 100
+"""Appends between two checkpoints: together they fit into the pages that were made in advance."""
+PRUNE_ROWS: Final = 2 * TIDY_AFTER
+"""Oldest holds looked at in one tidying, for each hold of an append: more than were added."""
+
+
+class SqliteJournal:
+    """Durable memory of what was tried; safe to use from several threads."""
+
+    class Config(Struct, frozen=True, forbid_unknown_fields=True):
+        """`[journal]` in keeper.toml."""
+
+        path: str = "keeper.db"
+        """Relative to the directory of keeper.toml."""
+        keep_holds_s: int = 7 * DAY_S
+        """How long decisions that changed nothing are kept; what was acted on is kept for ever."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        chain_id: ChainId,
+        *,
+        lock: opening.ActingLock | None,
+        acting: bool,
+        keep_holds_s: int = 7 * DAY_S,
+    ) -> None:
+        """Take over a connection that `acting`, `beside` or `in_memory` opened."""
+        self._db = connection
+        self._chain_id = chain_id
+        self._lock = lock
+        self._acting = acting
+        self._keep_holds_ms = keep_holds_s * 1_000
+        self._thread = RLock()
+        self._genesis = writing.read_genesis(connection)
+        self._appends = 0
+
+    @classmethod
+    def acting(cls, path: str | Path, chain_id: ChainId, *, keep_holds_s: int = 7 * DAY_S) -> Self:
+        """Open the journal for the one keeper that acts on it; create it if there is none.
+
+        Raises:
+            ConfigError: Another keeper acts on it, or the file cannot be used.
+
+        """
+        lock = opening.ActingLock(Path(path))
+        try:
+            connection = opening.connect(Path(path), chain_id, acting=True)
+        except BaseException:
+            lock.release()
+            raise
+        return cls(connection, chain_id, lock=lock, acting=True, keep_holds_s=keep_holds_s)
+
+    @classmethod
+    def beside(cls, path: str | Path, chain_id: ChainId) -> Self:
+        """Open an existing journal to read it, halt, resume or ask, whoever else acts on it.
+
+        Raises:
+            ConfigError: There is none, or the file cannot be used.
+
+        """
+        connection = opening.connect(Path(path), chain_id, acting=False)
+        return cls(connection, chain_id, lock=None, acting=False)
+
+    @classmethod
+    def in_memory(cls, chain_id: ChainId) -> Self:
+        """Open an empty journal that nothing keeps: for a dry run before the first start."""
+        return cls(opening.connect_in_memory(chain_id), chain_id, lock=None, acting=True)
+
+    def append(self, *events: Event) -> None:
+        """Return only once all *events* would survive a power cut, in one transaction.
+
+        Raises:
+            Fatal: A constraint refuses one of them, or the disk does; none was written.
+            Transient: Another process wrote for too long; none was written.
+
+        """
+        self._refuse_bystanders(events)
+        encoded = [(event, writing.ENCODER.encode(event)) for event in events]
+        with self._transaction():
+            tip = writing.read_tip(self._db, self._genesis)
+            for event, data in encoded:
+                tip = writing.write(self._db, tip, event, data, self._chain_id)
+        if self._acting:
+            self._tidy(events)
+
+    def knows(self, intent_id: str) -> bool:
+        with self._guarded():
+            found = self._db.execute("SELECT 1 FROM intent WHERE id = ?", (intent_id,)).fetchone()
+        return found is not None
+
+    def open(self) -> tuple[Open, ...]:
+        with self._guarded():
+            return reading.read_open(self._db)
+
+    def next_nonce(self, account: Address) -> int | None:
+        with self._guarded():
+            (bound,) = self._db.execute(
+                "SELECT max(nonce) FROM slot WHERE chain_id = ? AND sender = ?",
+                (self._chain_id, account),
+            ).fetchone()
+            (adopted,) = self._db.execute(
+                "SELECT max(nonce) FROM adopted WHERE sender = ?", (account,)
+            ).fetchone()
+        if bound is None or adopted is None:
+            return int(bound) + 1 if bound is not None else adopted
+        return max(int(bound) + 1, int(adopted))
+
+    def history(self, book: str, now_ms: int) -> History:
+        with self._guarded():
+            (traded_at_ms,) = self._db.execute(
+                "SELECT max(signed_at_ms) FROM intent WHERE book = ? AND signed_at_ms IS NOT NULL",
+                (book,),
+            ).fetchone()
+            (gas_usd,) = self._db.execute(
+                "SELECT total(gas_usd) FROM intent WHERE book = ? AND settled_at_ms >= ?",
+                (book, now_ms - DAY_S * 1_000),
+            ).fetchone()
+            gas_used = self._db.execute(
+                "SELECT gas_used FROM intent WHERE book = ? AND status = 'done'"
+                " AND settled_at_ms IS NOT NULL ORDER BY settled_at_ms DESC LIMIT 1",
+                (book,),
+            ).fetchone()
+            state = self._db.execute(
+                "SELECT state FROM volatility WHERE book = ?", (book,)
+            ).fetchone()
+        return History(
+            last_trade_at_ms=traded_at_ms,
+            gas_usd_24h=gas_usd,
+            last_gas_used=gas_used and gas_used[0],
+            volatility=state and msgspec.json.decode(state[0], type=VolState),
+        )
+
+    def halted(self) -> str | None:
+        with self._guarded():
+            row = self._db.execute(
+                "SELECT seq, data FROM event WHERE kind IN ('Halted', 'Resumed')"
+                " ORDER BY seq DESC LIMIT 1"
+            ).fetchone()
+        turn = None if row is None else reading.decode(row[1], row[0])
+        return turn.reason if isinstance(turn, Halted) else None
+
+    def requests(self) -> tuple[Request, ...]:
+        with self._guarded():
+            rows = self._db.execute(
+                "SELECT id, command FROM request WHERE served = 0 ORDER BY id"
+            ).fetchall()
+        return tuple(Request(*row) for row in rows)
+
+    def serve(self, request_id: int) -> None:
+        with self._guarded():
+            self._db.execute("UPDATE request SET served = 1 WHERE id = ?", (request_id,))
+
+    def request(self, command: Command) -> int:
+        """Ask the acting keeper for *command*; return the id to wait for.
+
+        Asking for what waits already returns the id of that.
+        """
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO request (command, at_ms)"
+                " VALUES (?, CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER))"
+                " ON CONFLICT DO NOTHING",
+                (command,),
+            )
+            (request_id,) = self._db.execute(
+                "SELECT id FROM request WHERE command = ? AND served = 0", (command,)
+            ).fetchone()
+        return int(request_id)
+
+    def is_served(self, request_id: int) -> bool:
+        """Return whether the acting keeper has carried out a request."""
+        with self._guarded():
+            row = self._db.execute(
+                "SELECT served FROM request WHERE id = ?", (request_id,)
+            ).fetchone()
+        return row is not None and bool(row[0])
+
+    def decisions(self, book: str | None = None, last: int = 1) -> tuple[Decided, ...]:
+        """Return the *last* decisions of *book*, or of every book, oldest first."""
+        with self._snapshot():
+            return reading.read_decisions(self._db, book, last)
+
+    def intents(self, last: int = 20) -> tuple[Record, ...]:
+        """Return the *last* intents, oldest first."""
+        with self._snapshot():
+            return reading.read_intents(self._db, last)
+
+    def intent(self, prefix: str) -> Record | None:
+        """Return the intent whose id starts with *prefix*; None if there is not exactly one."""
+        with self._snapshot():
+            return reading.read_intent(self._db, prefix)
+
+    def entries(self, *, intent_id: str | None = None, last: int = 100) -> tuple[Entry, ...]:
+        """Return the *last* events of the log, or of one intent, oldest first; no holds."""
+        with self._snapshot():
+            return reading.read_entries(self._db, intent_id, last)
+
+    def totals(self) -> Totals:
+        """Return sums over the whole life of the journal."""
+        with self._snapshot():
+            return reading.read_totals(self._db)
+
+    def verify(self) -> Proof:
+        """Check the log's hashes, and that every table follows from the log.
+
+        Raises:
+            Fatal: Something was changed behind the journal's back.
+
+        """
+        with self._snapshot():
+            return reading.verify(self._db, self._chain_id)
+
+    def close(self) -> None:
+        """Close the file, then let another keeper act."""
+        with self._thread:
+            self._db.close()
+            if self._lock is not None:
+                self._lock.release()
+                self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _refuse_bystanders(self, events: tuple[Event, ...]) -> None:
+        if not self._acting and not all(isinstance(e, Halted | Resumed) for e in events):
+            raise Fatal(
+                "only the keeper that holds the journal's lock may act",
+                events=[type(event).__name__ for event in events],
+            )
+
+    def _tidy(self, events: tuple[Event, ...]) -> None:
+        """Forget old holds and move the write-ahead log into the file, when nobody is waiting."""
+        self._appends += 1
+        in_a_hurry = any(isinstance(event, Intended | Signed) for event in events)
+        if self._appends < TIDY_AFTER or in_a_hurry:
+            return
+        held = [e for e in events if isinstance(e, Decided) and isinstance(e.decision, Hold)]
+        if held:
+            with self._transaction():
+                self._db.execute(
+                    "DELETE FROM hold WHERE id < (SELECT min(id) + ? FROM hold) AND at_ms < ?",
+                    (PRUNE_ROWS * len(held), held[-1].at_ms - self._keep_holds_ms),
+                )
+        with self._guarded():
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        self._appends = 0
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._guarded():
+            # IMMEDIATE: the end of the log must not move between reading and writing it.
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        with self._guarded():
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._db.execute("ROLLBACK")
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        with self._thread:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise opening.refusal(error) from error

@@ -1,0 +1,274 @@
+"""From a path to a checked connection: the lock, the schema's version, the chain, the pages."""
+
+import fcntl
+import os
+import sqlite3
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from keeper.model.chain import ChainId
+from keeper.model.errors import ConfigError, Fatal, KeeperError, Transient
+
+APPLICATION_ID: Final = 0x6B656570
+"""`keep`, in the file's header: tells a journal from any other SQLite file."""
+
+STEPS: Final = ("schema.sql",)
+"""Scripts that lead from an empty file to the newest version; the version counts them."""
+
+BUSY_TIMEOUT_S: Final = 5.0
+"""Longest wait for another process that writes: a person's `halt` takes milliseconds."""
+
+LOG_TABLES: Final = ("event", "intent", "slot", "attempt", "adopted")
+"""What safety rests on. Their pages are checked at every start; holds are not worth the wait."""
+
+PAGE_BYTES: Final = 4_096
+LEADING_PAGES: Final = 1_024
+"""Pages of write-ahead log made in advance: growing a file doubles the price of its fsync."""
+
+_BROKEN_RULES: Final = {
+    "UNIQUE constraint failed: intent.id": "this very intent was tried before",
+    "UNIQUE constraint failed: intent.account": "an intent of this account is still open",
+    "UNIQUE constraint failed: slot.": "a nonce belongs to one intent for ever",
+    "UNIQUE constraint failed: attempt.hash": "these bytes were signed before",
+    "FOREIGN KEY constraint failed": "it names an intent or an attempt that is not in the journal",
+}
+
+
+class ActingLock:
+    """Held by the one keeper that acts on a journal; the kernel drops it when the process dies."""
+
+    def __init__(self, journal: Path) -> None:
+        """Take the lock beside *journal*.
+
+        Raises:
+            ConfigError: Another process holds it, or the directory cannot be written.
+
+        """
+        # Through links, so that two names of one journal are one lock.
+        path = journal.resolve()
+        path = path.with_name(path.name + ".lock")
+        try:
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise _unusable(journal, error.strerror or str(error)) from error
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as taken:
+            holder = os.pread(self._handle, 32, 0).decode(errors="replace").strip()
+            os.close(self._handle)
+            raise ConfigError(
+                "another keeper acts on this journal",
+                path=journal,
+                pid=holder or "unknown",
+                remedy="stop that one first, or give each keeper its own key and journal",
+            ) from taken
+        try:
+            os.ftruncate(self._handle, 0)
+            os.pwrite(self._handle, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            os.close(self._handle)
+            raise _unusable(journal, error.strerror or str(error)) from error
+
+    def release(self) -> None:
+        """Let another keeper act. The file stays: removing it would let two hold two locks."""
+        os.close(self._handle)
+
+
+def connect(path: Path, chain_id: ChainId, *, acting: bool) -> sqlite3.Connection:
+    """Return a connection to the journal at *path*, checked and bound to *chain_id*.
+
+    An *acting* keeper, which must hold the lock, creates the file, brings an older one to the
+    newest version, and has its pages checked.
+
+    Raises:
+        ConfigError: It is no journal, damaged, of a newer version or of another chain, or the
+            file cannot be used.
+
+    """
+    if not acting and not path.exists():
+        raise ConfigError(
+            "there is no journal yet", path=path, remedy="`keeper run` makes it at its first start"
+        )
+    mode = "rwc" if acting else "rw"
+    try:
+        connection = _connect(f"file:{quote(str(path))}?mode={mode}")
+    except sqlite3.Error as error:
+        raise _unusable(path, str(error)) from error
+    try:
+        _prepare(connection, path, chain_id, acting=acting)
+    except sqlite3.Error as error:
+        connection.close()
+        raise _unusable(path, str(error)) from error
+    except ConfigError:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_in_memory(chain_id: ChainId, *, created_ms: int | None = None) -> sqlite3.Connection:
+    """Return an empty journal that nothing keeps."""
+    connection = _connect("file::memory:")
+    _migrate(connection, 0, chain_id, created_ms)
+    return connection
+
+
+def refusal(error: sqlite3.Error) -> KeeperError:
+    """Return what a database error during work means for the keeper."""
+    text = str(error)
+    if isinstance(error, sqlite3.IntegrityError):
+        rule = next((words for part, words in _BROKEN_RULES.items() if part in text), text)
+        return Fatal(
+            f"the journal refuses: {rule}",
+            remedy="nothing was written or sent; `keeper journal list` shows what is there",
+        )
+    if "locked" in text or "busy" in text:
+        return Transient("the journal is locked by another process", reason=text)
+    return Fatal(
+        "the journal cannot be written or read",
+        reason=text,
+        remedy="check free space, permissions and health of its disk; nothing was written",
+    )
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        uri,
+        uri=True,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    connection.execute("PRAGMA foreign_keys = ON")
+    # FULL: with NORMAL a power cut may take committed transactions, and with them the only record
+    # of bytes that were sent.
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def _prepare(
+    connection: sqlite3.Connection, path: Path, chain_id: ChainId, *, acting: bool
+) -> None:
+    version = _version(connection, path)
+    if version == 0 and not acting:
+        raise ConfigError(
+            "there is no journal yet", path=path, remedy="`keeper run` makes it at its first start"
+        )
+    if version > len(STEPS):
+        raise ConfigError(
+            "the journal was written by a newer keeper",
+            path=path,
+            version=version,
+            known=len(STEPS),
+            remedy="update the keeper; an older one cannot know what the newer one promised",
+        )
+    if version < len(STEPS):
+        if not acting:
+            raise ConfigError(
+                "the journal is of an older version",
+                path=path,
+                version=version,
+                remedy="start this keeper once: it brings the journal up to date",
+            )
+        _migrate(connection, version, chain_id, None)
+    _check_chain(connection, path, chain_id)
+    if acting:
+        _check_pages(connection, path)
+        _use_write_ahead_log(connection, path)
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    ((application_id,),) = connection.execute("PRAGMA application_id")
+    ((version,),) = connection.execute("PRAGMA user_version")
+    ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_master")
+    if application_id != APPLICATION_ID and (tables or version or application_id):
+        raise ConfigError(
+            "this file is another program's database",
+            path=path,
+            remedy="choose another path in [journal]",
+        )
+    return int(version)
+
+
+def _migrate(
+    connection: sqlite3.Connection, version: int, chain_id: ChainId, created_ms: int | None
+) -> None:
+    for done, step in enumerate(STEPS[version:], start=version):
+        script = files(__package__).joinpath(step).read_text(encoding="utf-8")
+        try:
+            # One transaction a step; it waits for nobody, the lock is ours.
+            connection.executescript(
+                f"BEGIN IMMEDIATE;\n{script}\n"
+                f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {done + 1};"
+            )
+            if done == 0:
+                _introduce(connection, chain_id, created_ms)
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+
+def _introduce(connection: sqlite3.Connection, chain_id: ChainId, created_ms: int | None) -> None:
+    if created_ms is None:
+        # The database's own clock: a store asks nobody else for the time.
+        now = "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+        ((created_ms,),) = connection.execute(now)
+    connection.executemany(
+        "INSERT INTO meta VALUES (?, ?)",
+        [("chain_id", str(chain_id)), ("created_ms", str(created_ms))],
+    )
+
+
+def _check_chain(connection: sqlite3.Connection, path: Path, chain_id: ChainId) -> None:
+    meta = dict(connection.execute("SELECT name, value FROM meta"))
+    bound = meta.get("chain_id")
+    if bound is None or not meta.get("created_ms", "").isdecimal():
+        raise _unusable(path, "it does not say which chain it belongs to, and since when")
+    if bound != str(chain_id):
+        raise ConfigError(
+            "the journal belongs to another chain",
+            path=path,
+            journal=bound,
+            configured=chain_id,
+            remedy="give each chain its own journal, in [journal] path",
+        )
+
+
+def _check_pages(connection: sqlite3.Connection, path: Path) -> None:
+    for table in LOG_TABLES:
+        found = connection.execute(f"PRAGMA quick_check('{table}')").fetchone()[0]
+        if found != "ok":
+            raise _unusable(path, str(found))
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection, path: Path) -> None:
+    ((mode,),) = connection.execute("PRAGMA journal_mode = WAL")
+    if mode != "wal":
+        raise _unusable(path, f"write-ahead logging is refused, the mode stays {mode}")
+    # A checkpoint inside a commit would cost the one commit that is in a hurry: the journal asks
+    # for it when there is nothing to do.
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    _lead(connection)
+
+
+def _lead(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("CREATE TABLE lead (zeros BLOB)")
+    connection.execute("INSERT INTO lead VALUES (zeroblob(?))", (LEADING_PAGES * PAGE_BYTES,))
+    connection.execute("DROP TABLE lead")
+    connection.execute("COMMIT")
+    # From here on the log starts over at its beginning and stays as long as it is.
+    connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+
+
+def _unusable(path: Path, reason: str) -> ConfigError:
+    return ConfigError(
+        "the journal cannot be used",
+        path=path,
+        reason=reason,
+        remedy="check path, permissions and disk; if it is damaged, restore it from a backup, or "
+        "settle by hand what is open and start a new file",
+    )

@@ -1,0 +1,227 @@
+"""What people ask the journal: decisions, intents, sums, and whether it is whole.
+
+Everything is decoded from the events; the tables only say where to look.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from keeper.adapters.stores.sqlite import opening, writing
+from keeper.model.chain import ChainId
+from keeper.model.errors import BadData, Fatal
+from keeper.model.events import Decided, Event, Intended, Settled, Signed
+from keeper.model.flow import Attempt, Intent, Outcome
+from keeper.ports.acting import Open
+
+DECODER: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
+
+_COLUMNS: Final = "SELECT begun.data, settled.data, intent.id FROM intent"
+_EVENTS: Final = (
+    " JOIN event AS begun ON begun.seq = intent.seq"
+    " LEFT JOIN event AS settled ON settled.seq = intent.settled_seq"
+)
+_INTENTS: Final = _COLUMNS + _EVENTS
+_OPEN: Final = (
+    f"{_COLUMNS} INDEXED BY one_open_intent {_EVENTS}"
+    " WHERE intent.status IS NULL ORDER BY +intent.seq"
+)
+_DECISIONS: Final = (
+    "SELECT data FROM ("
+    " SELECT * FROM (SELECT after_seq AS place, id, data FROM hold"
+    "   WHERE ?1 IS NULL OR book = ?1 ORDER BY hold.id DESC LIMIT ?2)"
+    " UNION ALL"
+    " SELECT * FROM (SELECT seq, 0, data FROM event"
+    "   WHERE kind = 'Decided' AND (?1 IS NULL OR data ->> '$.book' = ?1)"
+    "   ORDER BY seq DESC LIMIT ?2)"
+    ") ORDER BY place DESC, id DESC LIMIT ?2"
+)
+
+
+class Entry(Struct, frozen=True):
+    """One event and its place in the log."""
+
+    seq: int
+    event: Event
+
+
+class Record(Struct, frozen=True):
+    """One intent from its promise to its outcome; None while that is unknown."""
+
+    intent: Intent
+    at_ms: int
+    attempts: tuple[Attempt, ...]
+    outcome: Outcome | None
+    settled_at_ms: int | None
+
+
+class Totals(Struct, frozen=True):
+    """Sums over the whole life of a journal."""
+
+    intents: int
+    open_intents: int
+    by_status: dict[str, int]
+    transactions: int
+    """Intents that had bytes signed: each is one nonce, however often it was bumped."""
+    attempts: int
+    gas_usd: float
+    fees_usd: float
+    realized_pnl_usd: float
+    traded_base: float
+    """Sum of the sizes of all fills."""
+
+
+class Proof(Struct, frozen=True):
+    """What was verified. Note the tip elsewhere: a log cut off at its end verifies, too."""
+
+    events: int
+    tip: str
+
+
+def decode(data: str, where: object) -> Event:
+    """Return the event of *data*.
+
+    Raises:
+        BadData: It is not of this version's shape.
+
+    """
+    try:
+        return DECODER.decode(data)
+    except msgspec.MsgspecError as error:
+        raise BadData("an event of the journal cannot be read", at=where, reason=error) from error
+
+
+def read_open(connection: sqlite3.Connection) -> tuple[Open, ...]:
+    """Return unsettled intents, oldest first."""
+    rows = connection.execute(_OPEN).fetchall()
+    records = [_record(connection, *row) for row in rows]
+    return tuple(Open(record.intent, record.attempts) for record in records)
+
+
+def read_decisions(
+    connection: sqlite3.Connection, book: str | None, last: int
+) -> tuple[Decided, ...]:
+    """Return the *last* decisions of *book*, or of every book, oldest first."""
+    rows = connection.execute(_DECISIONS, (book, last)).fetchall()
+    decided = (decode(data, "a decision") for (data,) in reversed(rows))
+    return tuple(event for event in decided if isinstance(event, Decided))
+
+
+def read_intents(connection: sqlite3.Connection, last: int) -> tuple[Record, ...]:
+    """Return the *last* intents, oldest first."""
+    rows = connection.execute(f"{_INTENTS} ORDER BY intent.seq DESC LIMIT ?", (last,)).fetchall()
+    return tuple(_record(connection, *row) for row in reversed(rows))
+
+
+def read_intent(connection: sqlite3.Connection, prefix: str) -> Record | None:
+    """Return the intent whose id starts so; None if there is not exactly one."""
+    rows = connection.execute(
+        f"{_INTENTS} WHERE intent.id >= ?1 AND substr(intent.id, 1, length(?1)) = ?1"
+        " ORDER BY intent.id LIMIT 2",
+        (prefix,),
+    ).fetchall()
+    return _record(connection, *rows[0]) if len(rows) == 1 else None
+
+
+def read_entries(
+    connection: sqlite3.Connection, intent_id: str | None, last: int
+) -> tuple[Entry, ...]:
+    """Return the *last* events of the log, or of one intent, oldest first."""
+    which = "" if intent_id is None else "WHERE intent_id = ?1"
+    rows = connection.execute(
+        f"SELECT seq, data FROM event {which} ORDER BY seq DESC LIMIT ?2",  # noqa: S608  # one of two constants
+        (intent_id, last),
+    ).fetchall()
+    return tuple(Entry(seq, decode(data, seq)) for seq, data in reversed(rows))
+
+
+def read_totals(connection: sqlite3.Connection) -> Totals:
+    """Return sums over all intents."""
+    by_status = dict(
+        connection.execute("SELECT coalesce(status, 'open'), count(*) FROM intent GROUP BY 1")
+    )
+    fees, pnl, traded = connection.execute(
+        "SELECT total(data ->> '$.outcome.fill.fee_usd'),"
+        " total(data ->> '$.outcome.fill.realized_pnl_usd'),"
+        " total(abs(data ->> '$.outcome.fill.units'))"
+        " FROM event JOIN intent ON event.seq = intent.settled_seq"
+    ).fetchone()
+    (gas,) = connection.execute("SELECT total(gas_usd) FROM intent").fetchone()
+    (slots,) = connection.execute("SELECT count(*) FROM slot").fetchone()
+    (attempts,) = connection.execute("SELECT count(*) FROM attempt").fetchone()
+    open_intents = by_status.pop("open", 0)
+    return Totals(
+        intents=sum(by_status.values()) + open_intents,
+        open_intents=open_intents,
+        by_status=by_status,
+        transactions=slots,
+        attempts=attempts,
+        gas_usd=gas,
+        fees_usd=fees,
+        realized_pnl_usd=pnl,
+        traded_base=traded,
+    )
+
+
+def verify(connection: sqlite3.Connection, chain_id: ChainId) -> Proof:
+    """Check every hash of the log, then replay it and compare the tables it leads to.
+
+    Raises:
+        Fatal: An event was changed, removed or inserted, or a table does not follow from the log.
+
+    """
+    meta = dict(connection.execute("SELECT name, value FROM meta"))
+    replayed = opening.connect_in_memory(chain_id, created_ms=int(meta["created_ms"]))
+    tip = writing.read_genesis(replayed)
+    replayed.execute("BEGIN")
+    for seq, data, chained in connection.execute("SELECT seq, data, hash FROM event ORDER BY seq"):
+        if seq != tip.seq + 1 or sha256(tip.hash + data.encode()).digest() != chained:
+            raise _broken("an event was changed, removed or inserted", seq=seq)
+        try:
+            tip = writing.write(replayed, tip, decode(data, seq), data.encode(), chain_id)
+        except (sqlite3.Error, BadData) as error:
+            raise _broken("an event contradicts those before it", seq=seq, reason=error) from error
+    replayed.execute("COMMIT")
+    for table in opening.LOG_TABLES:
+        if list(_rows(connection, table)) != list(_rows(replayed, table)):
+            raise _broken("a table does not follow from the log", table=table)
+    replayed.close()
+    return Proof(tip.seq, tip.hash.hex())
+
+
+def _rows(connection: sqlite3.Connection, table: str) -> Iterator[tuple[object, ...]]:
+    return connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3")  # noqa: S608  # a name from this package
+
+
+def _record(
+    connection: sqlite3.Connection, begun: str, settled: str | None, intent_id: str
+) -> Record:
+    intended = decode(begun, intent_id)
+    end = None if settled is None else decode(settled, intent_id)
+    signed = connection.execute(
+        "SELECT event.data FROM attempt JOIN event USING (seq)"
+        " WHERE attempt.intent_id = ? ORDER BY attempt.seq",
+        (intent_id,),
+    ).fetchall()
+    attempts = [decode(data, intent_id) for (data,) in signed]
+    if not isinstance(intended, Intended) or not isinstance(end, Settled | None):
+        raise _broken("the tables point at events of another kind", intent=intent_id)
+    return Record(
+        intent=intended.intent,
+        at_ms=intended.at_ms,
+        attempts=tuple(event.attempt for event in attempts if isinstance(event, Signed)),
+        outcome=None if end is None else end.outcome,
+        settled_at_ms=None if end is None else end.at_ms,
+    )
+
+
+def _broken(message: str, **facts: object) -> Fatal:
+    return Fatal(
+        message,
+        **facts,
+        remedy="the journal was edited or its disk is failing: keep a copy, restore a backup",
+    )

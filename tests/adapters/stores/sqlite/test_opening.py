@@ -1,0 +1,193 @@
+"""A file that is not our journal is refused with a sentence, before anything is decided."""
+
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from keeper.adapters.stores.sqlite import SqliteJournal, opening
+from keeper.model.chain import ChainId
+from keeper.model.errors import ConfigError
+from keeper.testing.conformance.journal_events import a_hold, a_life, an_intent
+
+CHAIN = ChainId(31337)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "keeper.db"
+
+
+@pytest.fixture
+def used(path: Path) -> Path:
+    with SqliteJournal.acting(path, CHAIN) as journal:
+        for nonce in range(30):
+            journal.append(a_hold(nonce), *a_life(an_intent(nonce), nonce))
+    return path
+
+
+def refuse(path: Path, words: str, chain_id: ChainId = CHAIN) -> str:
+    messages = []
+    for open_it in (SqliteJournal.acting, SqliteJournal.beside):
+        with pytest.raises(ConfigError, match=words) as caught:
+            open_it(path, chain_id)
+        messages.append(str(caught.value))
+    return messages[0]
+
+
+def alter(path: Path, statement: str) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute(statement)
+        db.commit()
+
+
+def test_a_journal_of_a_newer_version_is_refused(used: Path) -> None:
+    alter(used, f"PRAGMA user_version = {len(opening.STEPS) + 1}")
+    assert "update the keeper" in refuse(used, "newer keeper")
+
+
+def test_a_journal_of_an_older_version_is_brought_up_to_date(
+    used: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = used.parent / "steps"
+    package.mkdir()
+    (package / "second.sql").write_text("CREATE TABLE later (id INTEGER PRIMARY KEY) STRICT;")
+    monkeypatch.setattr(opening, "STEPS", ("schema.sql", "second.sql"))
+    monkeypatch.setattr(opening, "files", lambda _package: package)
+    with pytest.raises(ConfigError, match="older version"):
+        SqliteJournal.beside(used, CHAIN)
+    with SqliteJournal.acting(used, CHAIN) as journal:
+        assert journal.next_nonce(an_intent().account) == 30
+        assert journal._db.execute("PRAGMA user_version").fetchone() == (2,)
+        assert journal._db.execute("SELECT count(*) FROM later").fetchone() == (0,)
+
+
+def test_a_step_that_fails_changes_nothing(used: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = used.parent / "steps"
+    package.mkdir()
+    (package / "second.sql").write_text("CREATE TABLE later (id INTEGER) STRICT; BROKEN;")
+    monkeypatch.setattr(opening, "STEPS", ("schema.sql", "second.sql"))
+    monkeypatch.setattr(opening, "files", lambda _package: package)
+    with pytest.raises(ConfigError, match="cannot be used"):
+        SqliteJournal.acting(used, CHAIN)
+    monkeypatch.undo()
+    with SqliteJournal.acting(used, CHAIN) as journal:
+        assert journal.verify().events == 120
+
+
+def test_a_journal_of_another_chain_is_refused(used: Path) -> None:
+    message = refuse(used, "another chain", ChainId(1))
+    assert "31337" in message
+    assert "configured=1" in message
+
+
+def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
+    path.write_text("my notes, and a lot of them\n" * 500)
+    assert "not a database" in refuse(path, "cannot be used")
+    assert path.read_text().startswith("my notes")
+
+
+def test_another_programs_database_is_refused(path: Path) -> None:
+    alter(path, "CREATE TABLE recipe (name TEXT)")
+    refuse(path, "another program's database")
+
+
+def test_a_damaged_page_is_refused(used: Path) -> None:
+    with contextlib.closing(sqlite3.connect(used)) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'event'").fetchone()
+    with used.open("r+b") as file:
+        file.seek((page - 1) * opening.PAGE_BYTES)
+        file.write(os.urandom(opening.PAGE_BYTES))
+    with pytest.raises(ConfigError, match="cannot be used") as caught:
+        SqliteJournal.acting(used, CHAIN)
+    assert "backup" in str(caught.value)
+
+
+def test_a_truncated_file_is_refused(used: Path) -> None:
+    os.truncate(used, used.stat().st_size // 50)
+    with pytest.raises(ConfigError, match="cannot be used"):
+        SqliteJournal.acting(used, CHAIN)
+
+
+def test_a_journal_that_forgot_its_chain_is_refused(used: Path) -> None:
+    with contextlib.closing(sqlite3.connect(used)) as db:
+        db.execute("DROP TRIGGER meta_is_kept")
+        db.execute("DELETE FROM meta")
+        db.commit()
+    refuse(used, "cannot be used")
+
+
+def test_a_missing_directory_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be used") as caught:
+        SqliteJournal.acting(tmp_path / "no" / "keeper.db", CHAIN)
+    assert "No such file or directory" in str(caught.value)
+
+
+def test_a_directory_is_no_journal(tmp_path: Path) -> None:
+    refuse(tmp_path, "cannot be used")
+
+
+@pytest.mark.parametrize("leftover", [False, True])
+def test_looking_at_a_journal_that_never_was_says_how_one_begins(
+    path: Path, *, leftover: bool
+) -> None:
+    if leftover:
+        path.touch()
+    with pytest.raises(ConfigError, match="no journal yet") as caught:
+        SqliteJournal.beside(path, CHAIN)
+    assert "keeper run" in str(caught.value)
+    assert path.exists() == leftover
+
+
+def test_a_first_start_that_died_half_way_starts_again(path: Path) -> None:
+    path.touch()
+    with SqliteJournal.acting(path, CHAIN) as journal:
+        assert journal.open() == ()
+
+
+def test_the_holder_of_the_lock_is_named(path: Path) -> None:
+    with SqliteJournal.acting(path, CHAIN), pytest.raises(ConfigError) as caught:
+        SqliteJournal.acting(path, CHAIN)
+    assert f"pid={os.getpid()}" in str(caught.value)
+
+
+def test_another_name_of_the_same_file_is_the_same_lock(used: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(used)
+    with SqliteJournal.acting(link, CHAIN), pytest.raises(ConfigError, match="another keeper"):
+        SqliteJournal.acting(used, CHAIN)
+
+
+def test_an_odd_path_is_taken_literally(tmp_path: Path) -> None:
+    odd = tmp_path / "a?mode=ro#b %20.db"
+    with SqliteJournal.acting(odd, CHAIN) as journal:
+        journal.append(*a_life(an_intent(), 0))
+    assert odd.is_file()
+    with SqliteJournal.beside(odd, CHAIN) as journal:
+        assert len(journal.intents()) == 1
+
+
+def test_a_memory_journal_mode_is_not_enough(path: Path) -> None:
+    # Where shared memory cannot be had SQLite stays in another mode and says so.
+    with (
+        contextlib.closing(opening.connect_in_memory(CHAIN)) as db,
+        pytest.raises(ConfigError, match="write-ahead logging is refused"),
+    ):
+        opening._use_write_ahead_log(db, path)
+
+
+def test_a_lock_that_cannot_name_its_holder_is_refused(path: Path) -> None:
+    path.with_name("keeper.db.lock").symlink_to("/dev/full")
+    with pytest.raises(ConfigError, match="cannot be used"):
+        SqliteJournal.acting(path, CHAIN)
+
+
+def test_a_row_that_no_constraint_would_allow_is_refused(used: Path) -> None:
+    with contextlib.closing(sqlite3.connect(used)) as db:
+        db.execute("PRAGMA ignore_check_constraints = ON")
+        db.execute("INSERT INTO slot VALUES (31337, 'x', -1, 'y')")
+        db.commit()
+    with pytest.raises(ConfigError, match="CHECK constraint failed in slot"):
+        SqliteJournal.acting(used, CHAIN)

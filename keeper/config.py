@@ -41,7 +41,8 @@ class ChainConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     rpc: Secret
     """http(s) URL or path of an IPC socket; `${NAME}` is filled from the environment."""
     ws: Secret | None = None
-    """WebSocket URL of the feed that rings the bell; left out, only the clock does."""
+    """WebSocket URL of the feed that rings the bell; left out, `rpc` is asked for news every
+    `block_time`."""
     multicall: Address = MULTICALL3
     call_timeout_s: float = 5.0
     """Deadline of every question to the node."""
@@ -149,11 +150,6 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Refuse books that would fight over a name or over a hedge."""
         if not self.books:
             raise ConfigError("there is nothing to hedge", remedy="add [[books]]")
-        if self.chain.ws is None and not (self.triggers.every_s or self.triggers.cron):
-            raise ConfigError(
-                "nothing would ever wake the keeper: blocks and events come through ws",
-                remedy='set chain.ws, or in [triggers] every = "1 min" or cron',
-            )
         twice = [name for name, n in Counter(book.name for book in self.books).items() if n > 1]
         if twice:
             raise ConfigError("two books have one name", name=twice[0])

@@ -198,7 +198,8 @@ def _address(raw: Any, source: Source) -> Address:
 
 def _secret(raw: Any, source: Source) -> Secret:
     text = _plain(raw, str, Meta(), source)
-    if _CREDENTIALS.search(_VARIABLE.sub("", text)):
+    # A path on this machine holds no credentials, however much a folder's name looks like one.
+    if "://" in text and _CREDENTIALS.search(_VARIABLE.sub("", text)):
         raise source.error(
             "there seems to be a secret in this file",
             remedy="put it into .env, as in NODE_TOKEN=…, and write ${NODE_TOKEN} here",

@@ -1,8 +1,9 @@
 """From a snapshot to a decision, with every input and every gate's verdict written down."""
 
 from math import copysign
+from typing import Annotated, assert_never
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from keeper.core import band as bands
 from keeper.core import exposure as exposures
@@ -26,6 +27,8 @@ from keeper.model.flow import (
 from keeper.model.units import YEAR_S, wei_to_ether
 
 MAX_HEDGE_RATIO = 1.5
+MAX_SIGMA = 10.0
+"""Per year; beyond it somebody confused percent with fractions."""
 DUST_BASE = 1e-9
 """A hedge this small is flat: what is left of a float after eighteen decimals."""
 PACING = frozenset({"cooldown", "min trade"})
@@ -35,14 +38,14 @@ PACING = frozenset({"cooldown", "min trade"})
 class FixedVolatility(Struct, frozen=True, forbid_unknown_fields=True, tag="fixed"):
     """`volatility = { type = "fixed", sigma = "80 %" }`: the owner's own number."""
 
-    sigma_fraction: float
+    sigma_fraction: Annotated[float, Meta(le=MAX_SIGMA)]
 
 
 class EwmaVolatility(Struct, frozen=True, forbid_unknown_fields=True, tag="ewma"):
     """`volatility = { type = "ewma", half_life = "24 h", floor = "30 %" }`: from the oracle."""
 
     half_life_s: int
-    floor_fraction: float
+    floor_fraction: Annotated[float, Meta(le=MAX_SIGMA)]
     """Used below it, and until there are two rounds."""
 
 
@@ -184,6 +187,8 @@ def _sigma(
         case EwmaVolatility(half_life_s=half_life_s, floor_fraction=floor):
             folded = volatility.fold(state, snapshot.quote, half_life_s=half_life_s)
             return folded, volatility.sigma(folded, floor)
+        case never:
+            assert_never(never)
 
 
 def _costs(snapshot: Snapshot, terms: Terms, memory: Memory) -> Costs:
@@ -225,7 +230,7 @@ def _wish(problem: Problem, band: Band, command: Command | None) -> float:
     if command == "flatten":
         return 0.0 if abs(problem.hedge) <= DUST_BASE else -problem.hedge
     if command == "rebalance":
-        return -problem.net
+        return 0.0 if abs(problem.net) <= DUST_BASE else -problem.net
     if abs(problem.net) < band.outer:
         return 0.0
     target = bands.rebalance_target(

@@ -52,7 +52,7 @@ class Weather(Struct, frozen=True, kw_only=True):
 
     base_fee_gwei: float = 12.0
     spike_gwei: float = 150.0
-    spikes: tuple[Window, ...] = (Window(0.40, 0.45), Window(0.62, 0.66))
+    spikes: tuple[Window, ...] = (Window(0.48, 0.54), Window(0.76, 0.81))
     feed_outage: Window = Window(0.86, 0.91)
     transfers: tuple[tuple[float, Transfer], ...] = (
         (0.15, Transfer("alice", 25.0)),

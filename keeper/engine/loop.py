@@ -8,7 +8,7 @@ from msgspec import Struct
 from keeper.core.decide import DUST_BASE
 from keeper.engine.mailbox import Mailbox
 from keeper.engine.reconcile import reconcile
-from keeper.engine.tick import Desk, tick
+from keeper.engine.tick import STILL_OPEN, Desk, tick
 from keeper.model.errors import (
     BadData,
     ConfigError,
@@ -19,7 +19,7 @@ from keeper.model.errors import (
     Uncertain,
 )
 from keeper.model.events import Decided, Halted, Troubled
-from keeper.model.flow import Command
+from keeper.model.flow import Command, Decision, Hold
 from keeper.ports.acting import Request
 
 
@@ -87,12 +87,14 @@ class Loop:
             self._attempt(triggers or frozenset({"retry"}), None)
 
     def _is_served(self, request: Request, decided: tuple[Decided, ...]) -> bool:
-        """Return whether a request is done; a flatten is done when every hedge is seen to be zero.
+        """Return whether a request is done.
 
-        While an intent is open, what is seen may still be taken back by a reorg.
+        It is not while no book could be read, or while an earlier intent is in its way. A flatten
+        is done when every hedge is seen to be zero; while an intent is open, what is seen may still
+        be taken back by a reorg.
         """
         if request.command != "flatten":
-            return True
+            return any(_is_obeyed(note.decision) for note in decided)
         flat = (
             note.decision.why is not None and abs(note.decision.why.hedge) <= DUST_BASE
             for note in decided
@@ -156,3 +158,9 @@ class Loop:
     def _is_due(self) -> bool:
         now_ms = self._desk.hands.log.clock.monotonic_ms()
         return self._retry_at_ms is not None and now_ms >= self._retry_at_ms
+
+
+def _is_obeyed(decision: Decision) -> bool:
+    """Return whether a person's wish was weighed: refusing it by a limit is an answer, too."""
+    in_the_way = isinstance(decision, Hold) and decision.reason == STILL_OPEN
+    return decision.why is not None and not in_the_way

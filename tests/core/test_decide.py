@@ -1,5 +1,7 @@
 """The decision on hand-made snapshots: what it does, and that it says why."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -143,7 +145,7 @@ def test_cost_and_benefit_of_the_trade_are_in_the_record() -> None:
         ({"venue": msgspec.structs.replace(FLAT, account_value_usd=1_000.0)}, "leverage"),
     ],
 )  # fmt: skip
-def test_a_gate_that_fails_is_named(changes: dict[str, object], refused: str) -> None:
+def test_a_gate_that_fails_is_named(changes: dict[str, Any], refused: str) -> None:
     decision = decide(seen(spot=20.0, **changes), TERMS, QUIET)
     assert isinstance(decision, Hold)
     assert refused in decision.reason
@@ -189,6 +191,13 @@ def test_a_person_closes_the_hedge_against_every_band() -> None:
 
 def test_dust_is_flat() -> None:
     assert isinstance(decide(seen(hedge=1e-12), TERMS, QUIET, "flatten"), Hold)
+
+
+def test_dust_beside_the_exact_target_is_not_worth_a_transaction() -> None:
+    delta = why(decide(seen(), TERMS, QUIET)).exposure.delta
+    decision = decide(seen(hedge=1e-12 - delta), TERMS, QUIET, "rebalance")
+    assert isinstance(decision, Hold)
+    assert decision.reason == "nothing to trade"
 
 
 def test_the_feed_teaches_the_volatility() -> None:

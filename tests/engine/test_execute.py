@@ -2,15 +2,17 @@
 
 import contextlib
 
+import msgspec
 import pytest
 
 from keeper.engine.execute import settle
 from keeper.engine.tick import Desk, tick
+from keeper.model.chain import Address, BlockRef, Fees, Message
 from keeper.model.errors import Fatal
 from keeper.model.events import Halted, Sent, Settled, Signed
 from keeper.model.flow import Rebalance
 from keeper.sim.memory_journal import MemoryJournal
-from keeper.sim.world import KEEPER, Crash, MortalJournal, World, desk_of
+from keeper.sim.world import KEEPER, Crash, MortalJournal, Order, World, desk_of
 
 CLOSE = 0.1
 """Inside the band of the world's one book."""
@@ -218,9 +220,9 @@ def test_a_halt_between_decision_and_signature_closes_the_intent() -> None:
     desk = desk_of(world, journal)
     simulate = world.simulate
 
-    def halt_meanwhile(*args: object) -> bytes:
+    def halt_meanwhile(sender: Address, message: Message, fees: Fees, at: BlockRef) -> bytes:
         journal.append(Halted("by hand", world.now_ms))
-        return simulate(*args)  # type: ignore[arg-type]  # passed through
+        return simulate(sender, message, fees, at)
 
     world.simulate = halt_meanwhile  # type: ignore[method-assign]  # the kill switch, mid-tick
     decided = tick(desk)
@@ -247,3 +249,14 @@ def test_gas_is_booked_at_the_price_of_the_decision() -> None:
     assert done.gas_usd == pytest.approx(100_000 * 10e9 / 1e18 * 2_000)
     assert done.fill is not None
     assert journal.next_nonce(KEEPER) == 1
+
+
+@pytest.mark.parametrize("promised", [9.0, -20.0, 0.0])
+def test_a_simulation_that_fills_another_trade_is_refused(promised: float) -> None:
+    world = World()
+    journal = MemoryJournal()
+    other = msgspec.json.encode(Order(promised, 2_000.0, 0))
+    world.simulate = lambda *_: other  # type: ignore[method-assign]  # a venue that fills otherwise
+    tick(desk_of(world, journal))
+    assert world.raws == []
+    assert "another trade" in journal.outcomes()[0].reason

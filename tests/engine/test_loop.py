@@ -128,6 +128,36 @@ def test_a_request_stays_when_the_world_cannot_be_read() -> None:
     assert len(journal.requests()) == 1
 
 
+def test_a_rebalance_waits_until_its_book_can_be_read() -> None:
+    world = World()
+    journal = MemoryJournal()
+    loop = loop_on(world, journal)
+    reported_at_s, world.updated_at_s = world.updated_at_s, 1
+    journal.ask("rebalance")
+    loop.turn(frozenset())
+    assert len(journal.requests()) == 1, "nothing was done, so nothing may be called done"
+    world.updated_at_s = reported_at_s
+    loop.turn(frozenset())
+    assert journal.requests() == ()
+    assert len(world.raws) == 1
+
+
+def test_a_rebalance_waits_for_the_intent_before_it() -> None:
+    world = World()
+    journal = MemoryJournal()
+    loop = loop_on(world, journal)
+    loop.turn(frozenset({"block"}))
+    world.delta = 20.0
+    journal.ask("rebalance")
+    loop.turn(frozenset())
+    assert len(journal.requests()) == 1
+    for _ in range(3):
+        world.mine()
+    loop.turn(frozenset())
+    assert journal.requests() == ()
+    assert len(world.raws) == 2
+
+
 def test_stop_ends_the_loop_promptly() -> None:
     loop = Loop(desk_of(World(delta=0.0), MemoryJournal()), Mailbox(), pace=Pace(poll_s=30.0))
     thread = Thread(target=loop.run)

@@ -150,3 +150,21 @@ def test_what_was_refused_is_not_tried_again_at_the_same_block() -> None:
     world.mine()
     tick(desk)
     assert len(journal.intents()) == 2
+
+
+class Liar:
+    """An oracle whose read returns what a vault's would."""
+
+    def read(self) -> Read[VaultState]:
+        yield ()
+        return VaultState(legs=())
+
+    def watch(self) -> tuple[Watch, ...]:
+        return ()
+
+
+def test_an_adapter_that_breaks_its_port_is_a_programmers_mistake() -> None:
+    journal = MemoryJournal()
+    desk = msgspec.structs.replace(desk_of(World(), journal), native_oracle=Liar())
+    with pytest.raises(TypeError, match="another kind of value"):
+        tick(desk)

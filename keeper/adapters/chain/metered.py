@@ -1,0 +1,74 @@
+"""Counts requests and the time they take, for the metrics and the benchmarks."""
+
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterable
+from time import perf_counter_ns
+from typing import TypeVar
+
+from msgspec import Raw, Struct
+
+from keeper.adapters.chain.rpc import Transport
+
+T = TypeVar("T")
+
+
+class Tally(Struct):
+    """What one method has cost so far."""
+
+    requests: int = 0
+    failures: int = 0
+    """Any that raised, errors of the node included."""
+    total_ns: int = 0
+    """From question to answer, our own work on them included."""
+    waited_ns: int = 0
+    """The part of it spent waiting for the node."""
+
+
+class Metered:
+    """A `Transport` around another, with a `Tally` per method."""
+
+    def __init__(self, inner: Transport) -> None:
+        self._inner = inner
+        self.tallies: dict[str, Tally] = defaultdict(Tally)
+
+    @property
+    def dials(self) -> int:
+        """Connections made so far."""
+        return self._inner.dials
+
+    @property
+    def waited_ns(self) -> int:
+        """Time spent waiting for the node, all of it."""
+        return self._inner.waited_ns
+
+    def request(self, method: str, params: object, deadline_s: float) -> Raw:
+        """See `Transport`."""
+        tally = self.tallies[method]
+        return self._timed(tally, lambda: self._inner.request(method, params, deadline_s))
+
+    def stream(
+        self, method: str, params: Iterable[object], deadline_s: float
+    ) -> Generator[Raw, None, None]:
+        """See `Transport`; the time between two answers is the caller's and is not counted."""
+        tally = self.tallies[method]
+        answers = self._inner.stream(method, params, deadline_s)
+        while (raw := self._timed(tally, lambda: next(answers, None))) is not None:
+            yield raw
+        tally.requests -= 1  # to hear that there is no more was no request
+
+    def close(self) -> None:
+        """See `Transport`."""
+        self._inner.close()
+
+    def _timed(self, tally: Tally, ask: Callable[[], T]) -> T:
+        waited_ns = self._inner.waited_ns
+        started_ns = perf_counter_ns()
+        tally.requests += 1
+        tally.failures += 1  # until it is known to have gone well
+        try:
+            answer = ask()
+            tally.failures -= 1
+        finally:
+            tally.total_ns += perf_counter_ns() - started_ns
+            tally.waited_ns += self._inner.waited_ns - waited_ns
+        return answer

@@ -1,0 +1,174 @@
+"""What a node's JSON becomes: blocks, receipts, logs, quantities. Every field used is checked."""
+
+from binascii import unhexlify
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec import Raw, Struct
+
+from keeper.adapters.chain.layout import checksum
+from keeper.model.chain import Address, BlockRef, Log, Receipt
+from keeper.model.errors import BadData
+
+T = TypeVar("T")
+
+
+class WireLog(Struct, rename="camel"):
+    """A log as sent; the block's fields are null while it is pending."""
+
+    address: str
+    topics: list[str]
+    data: str
+    log_index: str | None = None
+    block_number: str | None = None
+    block_hash: str | None = None
+    removed: bool = False
+
+    def log(self) -> Log:
+        """Return it as the model's value; raises `BadData`."""
+        return Log(
+            address=address(self.address),
+            topics=tuple(unhex(topic) for topic in self.topics),
+            data=unhex(self.data),
+            index=quantity(self.log_index) if self.log_index else 0,
+        )
+
+
+class WireHead(Struct, rename="camel"):
+    """A block's header as sent; number and hash are null while it is pending."""
+
+    parent_hash: str
+    timestamp: str
+    number: str | None = None
+    hash: str | None = None
+    base_fee_per_gas: str | None = None
+
+    def ref(self) -> BlockRef:
+        """Return it as the model's value; raises `BadData`."""
+        if self.number is None or self.hash is None:
+            raise BadData("the node answered with a pending block")
+        if self.base_fee_per_gas is None:
+            raise BadData(
+                "the block has no base fee",
+                remedy="only chains with EIP-1559 fees are served",
+                number=self.number,
+            )
+        return BlockRef(
+            number=quantity(self.number),
+            hash=self.hash,
+            parent_hash=self.parent_hash,
+            timestamp_s=quantity(self.timestamp),
+            base_fee_wei=quantity(self.base_fee_per_gas),
+        )
+
+
+class _WireReceipt(Struct, rename="camel"):
+    transaction_hash: str
+    block_number: str | None
+    block_hash: str | None
+    status: str
+    gas_used: str
+    effective_gas_price: str
+    logs: list[WireLog]
+
+
+_HEAD: Final = msgspec.json.Decoder(WireHead | None)
+_RECEIPT: Final = msgspec.json.Decoder(_WireReceipt | None)
+_LOGS: Final = msgspec.json.Decoder(list[WireLog])
+_TEXT: Final = msgspec.json.Decoder(str)
+
+
+def typed(decoder: "msgspec.json.Decoder[T]", raw: Raw | bytes | str) -> T:
+    """Return *raw* as the decoder's type; raises `BadData`."""
+    try:
+        return decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadData(f"the node's answer has the wrong shape: {error}") from None
+
+
+def head(raw: Raw) -> BlockRef | None:
+    """Return a block's reference; None if the node has no such block."""
+    block = typed(_HEAD, raw)
+    return None if block is None else block.ref()
+
+
+def receipt(raw: Raw) -> Receipt | None:
+    """Return a receipt; None if the node has none, or one that is still pending."""
+    sent = typed(_RECEIPT, raw)
+    if sent is None or sent.block_number is None or sent.block_hash is None:
+        return None
+    return Receipt(
+        tx_hash=sent.transaction_hash,
+        block_number=quantity(sent.block_number),
+        block_hash=sent.block_hash,
+        succeeded=_flag(sent.status),
+        gas_used=quantity(sent.gas_used),
+        effective_gas_price_wei=quantity(sent.effective_gas_price),
+        logs=tuple(log.log() for log in sent.logs),
+    )
+
+
+def logs(raw: Raw) -> list[WireLog]:
+    """Return the logs of an `eth_getLogs`."""
+    return typed(_LOGS, raw)
+
+
+def text(raw: Raw) -> str:
+    """Return a JSON string."""
+    return typed(_TEXT, raw)
+
+
+def number(raw: Raw) -> int:
+    """Return a JSON quantity."""
+    return quantity(text(raw))
+
+
+def data(raw: Raw) -> bytes:
+    """Return JSON data, without a detour over `str`: an answer may have a megabyte."""
+    view = memoryview(raw)
+    if bytes(view[:3]) != b'"0x':
+        raise BadData("the node's answer is not data")
+    try:
+        return unhexlify(view[3:-1])
+    except ValueError:
+        raise BadData("the node's answer is not whole bytes in hex") from None
+
+
+def quantity(value: str) -> int:
+    """Return a hex quantity; `int` alone would also take signs, blanks and underscores."""
+    if value[:2] == "0x" and value.isalnum() and value.isascii():
+        try:
+            return int(value, 16)
+        except ValueError:
+            pass
+    raise BadData("the node's answer holds no quantity", value=repr(value)[:80])
+
+
+def unhex(value: str) -> bytes:
+    """Return the bytes of `0x…`."""
+    try:
+        return unhexlify(value.removeprefix("0x"))
+    except ValueError:
+        raise BadData("the node's answer is not whole bytes in hex") from None
+
+
+def address(value: str) -> Address:
+    """Return an address in checksummed form."""
+    raw = unhex(value)
+    if len(raw) != _ADDRESS_BYTES:
+        raise BadData("the node's answer holds no address", value=repr(value)[:80])
+    return checksum(raw)
+
+
+def by_hash(block: BlockRef) -> dict[str, Any]:
+    """Return the EIP-1898 block parameter that fails rather than answer from another branch."""
+    return {"blockHash": block.hash, "requireCanonical": True}
+
+
+_ADDRESS_BYTES: Final = 20
+
+
+def _flag(status: str) -> bool:
+    if status not in {"0x0", "0x1"}:
+        raise BadData("the receipt says neither success nor failure", status=repr(status)[:20])
+    return status == "0x1"

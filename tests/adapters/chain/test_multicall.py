@@ -1,0 +1,173 @@
+"""Against a Multicall3 written down here; the real one answers in test_evm.py."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import pytest
+from eth_abi.abi import decode, encode
+
+from keeper.adapters.chain.layout import checksum
+from keeper.adapters.chain.multicall import MULTICALL3, Multicall
+from keeper.model.chain import Address, BlockRef, Call
+from keeper.model.errors import BadData, CallReverted, Transient
+
+AT = BlockRef(number=1, hash="0x11", parent_hash="0x10", timestamp_s=0, base_fee_wei=0)
+NOBODY = checksum(b"\xee" * 20)
+ONE = checksum(b"\x01" * 20)
+
+
+class Contracts:
+    """Answers `eth_call`, through Multicall3 or directly, from functions; gas is a call count."""
+
+    def __init__(self) -> None:
+        self.requests: list[int] = []
+        self.behaves: Callable[[Address, bytes], tuple[bool, bytes]] = lambda _to, data: (
+            True,
+            data[4:].rjust(32, b"\0"),
+        )
+        self.gas = 10_000
+        self.deployed = True
+
+    def eth_call(self, to: Address, data: bytes, at: BlockRef) -> bytes:
+        assert at is AT
+        if to != MULTICALL3:
+            self.requests.append(1)
+            succeeded, returned = self.behaves(to, data)
+            if not succeeded:
+                raise CallReverted("the call reverted", data=returned)
+            return returned
+        if not self.deployed:
+            return b""
+        (calls,) = decode(["(address,bool,bytes)[]"], data[4:])
+        self.requests.append(len(calls))
+        if len(calls) > 4 * self.gas:
+            raise CallReverted("out of gas")
+        results = [
+            self.behaves(checksum(bytes.fromhex(target[2:])), inner) if i < self.gas else (0, b"")
+            for i, (target, _, inner) in enumerate(calls)
+        ]
+        return encode(["(bool,bytes)[]"], [[(bool(ok), returned) for ok, returned in results]])
+
+    def eth_calls(self, to: Address, datas: Iterable[bytes], at: BlockRef) -> Iterator[bytes]:
+        return (self.eth_call(to, data, at) for data in datas)
+
+    def answer(self, *calls: Call, chunk: int = 500) -> list[object]:
+        found = Multicall(self.eth_calls, MULTICALL3, chunk).answer(calls, AT)
+        return [one if isinstance(one, CallReverted) else one[0] for one in found]
+
+
+@pytest.fixture
+def contracts() -> Contracts:
+    return Contracts()
+
+
+def call(number: int, to: Address = ONE) -> Call:
+    return Call(to, b"read" + number.to_bytes(4), ("uint256",))
+
+
+def test_answers_come_in_order_from_one_request(contracts: Contracts) -> None:
+    assert contracts.answer(*map(call, range(20))) == list(range(20))
+    assert contracts.requests == [20]
+
+
+def test_no_call_is_no_request(contracts: Contracts) -> None:
+    assert contracts.answer() == []
+    assert contracts.requests == []
+
+
+def test_many_calls_go_in_chunks(contracts: Contracts) -> None:
+    assert contracts.answer(*map(call, range(25)), chunk=10) == list(range(25))
+    assert contracts.requests == [10, 10, 5]
+
+
+def test_identical_calls_are_asked_once(contracts: Contracts) -> None:
+    assert contracts.answer(call(1), call(2), call(1), call(2), call(3)) == [1, 2, 1, 2, 3]
+    assert contracts.requests == [3]
+
+
+def test_the_same_bytes_may_be_read_as_two_types(contracts: Contracts) -> None:
+    asked = call(1), Call(ONE, call(1).data, ("bool",))
+    assert contracts.answer(*asked) == [1, True]
+
+
+def test_a_lone_call_needs_no_multicall3(contracts: Contracts) -> None:
+    contracts.deployed = False
+    assert contracts.answer(call(7)) == [7]
+
+
+def test_a_chain_without_multicall3_is_told_of(contracts: Contracts) -> None:
+    contracts.deployed = False
+    with pytest.raises(BadData, match="no Multicall3 on this chain"):
+        contracts.answer(call(1), call(2))
+
+
+@pytest.mark.parametrize("others", [0, 2])
+def test_a_revert_is_an_answer_with_its_data(contracts: Contracts, others: int) -> None:
+    contracts.behaves = lambda _to, data: (data != call(0).data, b"why".ljust(32, b"\0"))
+    found = contracts.answer(*map(call, range(1 + others)))[0]
+    assert isinstance(found, CallReverted)
+    assert found.data == b"why".ljust(32, b"\0")
+    assert len(contracts.requests) == 1
+
+
+@pytest.mark.parametrize("others", [0, 2])
+def test_an_address_without_code_is_not_a_success(contracts: Contracts, others: int) -> None:
+    contracts.behaves = lambda to, _data: (True, b"" if to == NOBODY else bytes(32))
+    found = contracts.answer(call(1, NOBODY), *map(call, range(others)))[0]
+    assert isinstance(found, CallReverted)
+    assert f"no code or empty answer at {NOBODY}" in str(found)
+
+
+def test_a_call_that_returns_nothing_may_return_nothing(contracts: Contracts) -> None:
+    contracts.behaves = lambda _to, _data: (True, b"")
+    asked = Call(ONE, b"poke", ())
+    assert Multicall(contracts.eth_calls, MULTICALL3, 9).answer((asked,), AT) == ((),)
+
+
+def test_an_answer_of_the_wrong_shape_fails_its_own_call_only(contracts: Contracts) -> None:
+    asked = Call(ONE, call(300).data, ("uint8",)), Call(ONE, b"read", ("uint256", "uint256"))
+    found = contracts.answer(*asked, call(5))
+    assert isinstance(found[0], CallReverted)
+    assert "outside its type" in str(found[0])
+    assert isinstance(found[1], CallReverted)
+    assert "too short" in str(found[1])
+    assert found[2] == 5
+
+
+def test_calls_that_only_lacked_gas_are_asked_again_in_smaller_parts(contracts: Contracts) -> None:
+    contracts.gas = 6  # the node's cap leaves nothing for the seventh call of a request
+    assert contracts.answer(*map(call, range(20))) == list(range(20))
+    assert contracts.requests[0] == 20
+    assert sum(contracts.requests) < 60
+
+
+def test_a_request_that_ran_out_of_gas_as_a_whole_is_halved(contracts: Contracts) -> None:
+    contracts.gas = 3
+    assert contracts.answer(*map(call, range(20))) == list(range(20))
+
+
+def test_one_odd_answer_among_many_fails_alone(contracts: Contracts) -> None:
+    asked = tuple(Call(ONE, call(number).data, ("uint8",)) for number in range(250, 260))
+    found = contracts.answer(*asked, *map(call, range(20)))
+    assert found[:6] == [250, 251, 252, 253, 254, 255]
+    assert all(isinstance(one, CallReverted) for one in found[6:10])
+    assert found[10:] == list(range(20))
+    alike = contracts.answer(*(Call(ONE, call(n).data, ("uint8",)) for n in range(237, 257)))
+    assert alike[:-1] == list(range(237, 256))
+    assert isinstance(alike[-1], CallReverted)
+
+
+def test_a_silent_revert_stays_a_revert(contracts: Contracts) -> None:
+    answers = contracts.behaves
+    contracts.behaves = lambda to, data: (False, b"") if data == call(1).data else answers(to, data)
+    found = contracts.answer(call(0), call(1), call(2))
+    assert isinstance(found[1], CallReverted)
+    assert (found[0], found[2]) == (0, 2)
+    assert contracts.requests == [3, 1]
+
+
+def test_other_trouble_is_raised() -> None:
+    def silent(*_args: object) -> Iterator[bytes]:
+        raise Transient("no")
+
+    with pytest.raises(Transient):
+        Multicall(silent, MULTICALL3, 9).answer((call(1), call(2)), AT)

@@ -1,0 +1,80 @@
+"""From a keeper.toml to a keeper that hedges, on the real contracts."""
+
+from pathlib import Path
+from threading import Thread
+from time import monotonic, sleep
+
+import pytest
+
+from keeper.adapters.stores.sqlite import SqliteJournal
+from keeper.bootstrap import Keeper, open_node, open_signer, set_desk, watches_of
+from keeper.config import Config, load
+from keeper.demo.settings import KEY_VARIABLE, Tuning, keeper_toml
+from keeper.devnet import actions
+from keeper.devnet.world import World
+from keeper.engine.tick import look
+from keeper.model.errors import ConfigError
+from keeper.sim.memory_journal import MemoryJournal
+
+pytestmark = pytest.mark.anvil
+
+
+def config_of(world: World, folder: Path, *, key: str | None = None, **changes: str) -> Config:
+    text = keeper_toml(world, rpc=world.ipc_path, ws=world.ws_url, tuning=Tuning())
+    for old, new in changes.items():
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    path = folder / "keeper.toml"
+    path.write_text(text)
+    return load(path, {KEY_VARIABLE: key or world.accounts.keeper.test_key})
+
+
+def test_a_configuration_becomes_a_desk_that_reads_the_world(world: World, tmp_path: Path) -> None:
+    config = config_of(world, tmp_path)
+    node = open_node(config)
+    desk = set_desk(config, node, MemoryJournal())
+    view = look(desk, desk.chain.head())["eth"]
+    node.transport.close()
+    assert set(view.vaults) == {"idle", "range"}  # type: ignore[union-attr]  # it is readable
+    assert desk.hands.cap_wei == config.books[0].limits.max_gas_price_wei
+
+
+def test_what_should_wake_the_keeper_is_known_after_the_first_look(
+    world: World, tmp_path: Path
+) -> None:
+    config = config_of(world, tmp_path)
+    node = open_node(config)
+    desk = set_desk(config, node, MemoryJournal())
+    look(desk, desk.chain.head())
+    node.transport.close()
+    names = {watch.name for watch in watches_of(desk)}
+    assert names >= {"AnswerUpdated", "Swap", "Deposit", "Withdraw", "PositionChanged"}
+
+
+def test_the_signer_is_the_configured_account(world: World, tmp_path: Path) -> None:
+    assert open_signer(config_of(world, tmp_path)).address == world.accounts.keeper.address
+
+
+def test_another_chain_than_the_configured_one_is_refused(world: World, tmp_path: Path) -> None:
+    config = config_of(world, tmp_path, **{"chain_id = 31337": "chain_id = 1337"})
+    with SqliteJournal.acting(config.journal.path, config.chain_id) as journal:
+        keeper = Keeper(config, journal)
+        with pytest.raises(ConfigError, match="chain"):
+            keeper.run()
+
+
+def test_a_started_keeper_hedges_and_a_stopped_one_ends(world: World, tmp_path: Path) -> None:
+    config = config_of(world, tmp_path)
+    with SqliteJournal.acting(config.journal.path, config.chain_id) as journal:
+        keeper = Keeper(config, journal)
+        thread = Thread(target=keeper.run)
+        thread.start()
+        deadline = monotonic() + 20
+        while monotonic() < deadline and not journal.totals().traded_base:
+            sleep(0.05)
+            world.chain.mine(seconds=1)
+        actions.report_price(world, 2_000.0)
+        keeper.stop()
+        thread.join(timeout=5)
+        assert not thread.is_alive()
+        assert journal.totals().traded_base == pytest.approx(75, abs=5)

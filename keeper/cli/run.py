@@ -1,0 +1,74 @@
+"""`keeper run`: hedge until stopped."""
+
+import contextlib
+import signal
+import sys
+
+import click
+
+from keeper.adapters.clock import SystemClock
+from keeper.adapters.health import Server
+from keeper.adapters.sinks.log import Log
+from keeper.adapters.sinks.progress import Progress
+from keeper.adapters.sinks.prometheus import Prometheus
+from keeper.adapters.stores.sqlite import SqliteJournal
+from keeper.bootstrap import Keeper
+from keeper.cli.command import Command
+from keeper.cli.exit_codes import Exit
+from keeper.cli.opening import acting, configured
+from keeper.cli.readings import longest_silence_s, pages, read
+from keeper.cli.setting import Setting
+from keeper.cli.stopping import Stopping
+from keeper.config import Config
+
+
+@click.command(cls=Command)
+@click.pass_context
+def run(ctx: click.Context) -> None:
+    """Keep the books hedged until Ctrl-C or SIGTERM.
+
+    Logs to stderr, as text on a terminal and as JSON otherwise. Serves /metrics and /healthz at
+    [service] listen. Ends within a second, with 0 after SIGTERM and 130 after Ctrl-C.
+    """
+    setting = ctx.ensure_object(Setting)
+    config = configured(setting)
+    log = Log(sys.stderr, as_json=setting.as_json or not sys.stderr.isatty())
+    with acting(config) as journal:
+        ended_by = _run(config, journal, log)
+    log.note("info", "stopped", by=ended_by.name if ended_by else "itself")
+    ctx.exit(Exit.INTERRUPTED if ended_by == signal.SIGINT else Exit.OK)
+
+
+def _run(config: Config, journal: SqliteJournal, log: Log) -> signal.Signals | None:
+    clock, halted = SystemClock(), journal.halted()
+    metrics = Prometheus()
+    metrics.starts_halted(halted=halted is not None)
+    names = tuple(book.name for book in config.books)
+    progress = Progress(clock, names, limit_s=longest_silence_s(config), halted=halted)
+    keeper = Keeper(config, journal, clock=clock, sinks=(log, metrics, progress))
+    metrics.pull(lambda: read(keeper))
+    stopping = Stopping(keeper.stop)
+    server = Server(config.service.listen, pages(metrics, progress))
+    stopping.listen()
+    _introduce(log, keeper, server, halted)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            keeper.run()
+    finally:
+        stopping.done()
+        server.close()
+        keeper.node.transport.close()
+    return stopping.by
+
+
+def _introduce(log: Log, keeper: Keeper, server: Server, halted: str | None) -> None:
+    log.note(
+        "info",
+        "started",
+        account=keeper.desk.hands.signer.address,
+        chain=keeper.desk.hands.chain_id,
+        books=",".join(book.terms.book for book in keeper.desk.books),
+        metrics=f"{server.url}/metrics".removeprefix("http://"),
+    )
+    if halted is not None:
+        log.note("warning", "still halted", reason=halted, remedy="keeper resume")

@@ -49,6 +49,8 @@ def up(setting: Setting, *, port: int, out: Path, price: float, block_s: float) 
         _hand_over(world, out)
         emit(setting, devnet_view.document(world, out), lambda: devnet_view.text(world, out))
         stop = threading.Event()
+        # By name, because a shell starts background jobs with Ctrl-C ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
         tend(world, block_s=block_s, stop=stop)
 

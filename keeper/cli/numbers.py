@@ -18,7 +18,7 @@ def plain(value: float) -> str:
 
 def signed(value: float) -> str:
     """Return *value* with its sign always shown, so that long and short cannot be mistaken."""
-    text = plain(value)
+    text = plain(0.0 if abs(value) < DUST else value)
     return text if text.startswith("-") else f"+{text}"
 
 

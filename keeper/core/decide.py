@@ -8,7 +8,14 @@ from msgspec import Meta, Struct
 from keeper.core import band as bands
 from keeper.core import exposure as exposures
 from keeper.core import fees, prices, sizing, volatility
-from keeper.core.limits import Activity, Limits, standing_gates, trade_gates
+from keeper.core.limits import (
+    COOLDOWN,
+    MIN_TRADE,
+    Activity,
+    Limits,
+    standing_gates,
+    trade_gates,
+)
 from keeper.model.chain import Address
 from keeper.model.errors import ConfigError
 from keeper.model.flow import (
@@ -31,7 +38,7 @@ MAX_SIGMA = 10.0
 """Per year; beyond it somebody confused percent with fractions."""
 DUST_BASE = 1e-9
 """A hedge this small is flat: what is left of a float after eighteen decimals."""
-PACING = frozenset({"cooldown", "min trade"})
+PACING = frozenset({COOLDOWN, MIN_TRADE})
 """Gates that pace the policy's own trades; a person's command does not wait for them."""
 
 

@@ -13,6 +13,8 @@ from keeper.model.position import VenueState
 from keeper.model.units import GWEI
 
 MS_PER_S = 1_000
+COOLDOWN = "cooldown"
+MIN_TRADE = "min trade"
 
 
 class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,7 +96,7 @@ def trade_gates(units: float, venue: VenueState, price: float, limits: Limits) -
     leverage = notional_usd / equity_usd if equity_usd > 0 else float("inf")
     margin_usd = abs(units) * price * venue.initial_margin_ratio if growing else 0.0
     return (
-        Gate("min trade", abs(units) >= limits.min_trade_base, abs(units),
+        Gate(MIN_TRADE, abs(units) >= limits.min_trade_base, abs(units),
              limits.min_trade_base, "base", "at least"),
         # A trade that only reduces is let through: it is the way back inside.
         Gate("leverage", not growing or leverage <= limits.max_leverage_x,
@@ -119,11 +121,9 @@ def _witnesses(snapshot: Snapshot) -> dict[str, float]:
 
 def _cooldown(activity: Activity, limits: Limits) -> Gate:
     if activity.last_trade_at_ms is None:
-        return Gate("cooldown", True, limits.cooldown_s, limits.cooldown_s, "s", "no trade yet")  # noqa: FBT003  # positional on purpose: a row of a table
+        return Gate(COOLDOWN, True, limits.cooldown_s, limits.cooldown_s, "s", "no trade yet")  # noqa: FBT003  # positional on purpose: a row of a table
     since_s = (activity.now_ms - activity.last_trade_at_ms) / MS_PER_S
-    return Gate(
-        "cooldown", since_s >= limits.cooldown_s, since_s, limits.cooldown_s, "s", "at least"
-    )
+    return Gate(COOLDOWN, since_s >= limits.cooldown_s, since_s, limits.cooldown_s, "s", "at least")
 
 
 def _at_most(name: str, value: float, limit: float, unit: str, note: str = "") -> Gate:

@@ -28,7 +28,10 @@ class Report(Struct, frozen=True):
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--json", "as_json", is_flag=True, help="One JSON object as the last line of stdout.")
-@click.option("--blocks", type=click.IntRange(20, 10_000), default=300, show_default=True)
+@click.option(
+    "--blocks", type=click.IntRange(20, 10_000), default=300, show_default=True,
+    help="How many; a day is cut into that many.",
+)  # fmt: skip
 @click.option("--seed", type=int, default=7, show_default=True, help="Of the invented path.")
 @click.option(
     "--prices", type=click.Path(exists=True, dir_okay=False, path_type=Path),

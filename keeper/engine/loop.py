@@ -6,6 +6,7 @@ from threading import Event as Flag
 from msgspec import Struct
 
 from keeper.core.decide import DUST_BASE
+from keeper.core.limits import COOLDOWN
 from keeper.engine.mailbox import Mailbox
 from keeper.engine.reconcile import reconcile
 from keeper.engine.tick import STILL_OPEN, Desk, tick
@@ -99,7 +100,7 @@ class Loop:
             note.decision.why is not None and abs(note.decision.why.hedge) <= DUST_BASE
             for note in decided
         )
-        return all(flat) and not self._desk.hands.log.journal.open()
+        return all(flat) and not self._is_open()
 
     def _serve(self, request: Request) -> None:
         log = self._desk.hands.log
@@ -126,12 +127,15 @@ class Loop:
         self.pulse.ticks += 1
         self.pulse.last_tick_at_ms = clock.now_ms()
         self.pulse.last_duration_ms = clock.monotonic_ms() - began_ms
-        self._schedule_retry(needed=bool(self._desk.hands.log.journal.open()))
+        self._schedule_look(_due_in_s(decided, self._is_open(), self._pace))
         return decided
+
+    def _is_open(self) -> bool:
+        return bool(self._desk.hands.log.journal.open())
 
     def _reconcile(self) -> None:
         reconcile(self._desk.hands)
-        self._reconciled = not self._desk.hands.log.journal.open()
+        self._reconciled = not self._is_open()
 
     def _trouble(self, error: KeeperError) -> None:
         self.pulse.troubles += 1
@@ -141,7 +145,7 @@ class Loop:
             case Fatal() | ConfigError():
                 self._halt(str(error))
             case Transient() | BadData() | Rejected() | Uncertain():
-                self._schedule_retry(needed=True)
+                self._schedule_look(self._pace.retry_s)
             case _:
                 self._halt(str(error))
 
@@ -151,13 +155,27 @@ class Loop:
         if log.journal.halted() is None:
             log.append(Halted(reason, log.clock.now_ms()))
 
-    def _schedule_retry(self, *, needed: bool) -> None:
+    def _schedule_look(self, due_in_s: float | None) -> None:
         now_ms = self._desk.hands.log.clock.monotonic_ms()
-        self._retry_at_ms = now_ms + int(self._pace.retry_s * 1_000) if needed else None
+        self._retry_at_ms = None if due_in_s is None else now_ms + round(due_in_s * 1_000)
 
     def _is_due(self) -> bool:
         now_ms = self._desk.hands.log.clock.monotonic_ms()
         return self._retry_at_ms is not None and now_ms >= self._retry_at_ms
+
+
+def _due_in_s(decided: tuple[Decided, ...], is_open: bool, pace: Pace) -> float | None:  # noqa: FBT001  # one fact among others
+    """Return when to look again unasked: at an open intent soon, at a cooldown when it ends."""
+    rests = [
+        gate.limit - gate.value
+        for note in decided
+        if note.decision.why is not None
+        for gate in note.decision.why.gates
+        if gate.name == COOLDOWN and not gate.ok
+    ]
+    if is_open:
+        rests.append(0.0)
+    return max(min(rests), pace.retry_s) if rests else None
 
 
 def _is_obeyed(decision: Decision) -> bool:

@@ -30,10 +30,12 @@ class Chain(Protocol):
         ...
 
     def answer(self, calls: tuple[Call, ...], at: BlockRef) -> tuple[Answer | CallReverted, ...]:
-        """Return one answer per call, in order; a revert is an answer, not a raise.
+        """Return one answer per call, in order.
+
+        A revert is an answer, not a raise; so is an answer of the wrong shape.
 
         Raises:
-            BadData: The block is not known any more (a reorg), or an answer has the wrong shape.
+            BadData: The block is not known any more (a reorg).
             Transient: The node did not answer.
 
         """

@@ -1,5 +1,6 @@
 from threading import Thread
 
+import msgspec
 import pytest
 
 from keeper.engine.loop import Loop, Pace
@@ -8,7 +9,7 @@ from keeper.model.chain import BlockRef
 from keeper.model.errors import BadData, Fatal, KeeperError, Transient
 from keeper.model.events import Decided, Halted, Resumed, Troubled
 from keeper.sim.memory_journal import MemoryJournal
-from keeper.sim.world import World, desk_of
+from keeper.sim.world import LIMITS, World, desk_of
 
 
 def loop_on(world: World, journal: MemoryJournal) -> Loop:
@@ -177,3 +178,21 @@ def test_those_who_watch_are_told_after_each_tick() -> None:
     )
     loop.turn(frozenset({"block"}))
     assert seen == ["eth"]
+
+
+def test_a_trade_held_back_by_its_cooldown_is_looked_at_when_that_ends() -> None:
+    world = World()
+    limits = msgspec.structs.replace(LIMITS, cooldown_s=60)
+    loop = Loop(desk_of(world, MemoryJournal(), limits=limits), Mailbox())
+    loop.turn(frozenset({"block"}))
+    world.mine()
+    world.mine()
+    world.delta = 20.0
+    loop.turn(frozenset({"block"}))
+    assert len(world.raws) == 1, "settled, and the next trade waits"
+    world.now_ms += 30_000
+    loop.turn(frozenset())
+    assert len(world.raws) == 1
+    world.now_ms += 10_000
+    loop.turn(frozenset())
+    assert len(world.raws) == 2

@@ -28,6 +28,32 @@ TIDY_AFTER: Final = 100
 """Appends between two checkpoints: together they fit into the pages that were made in advance."""
 PRUNE_ROWS: Final = 2 * TIDY_AFTER
 """Oldest holds looked at in one tidying, for each hold of an append: more than were added."""
+VOLATILITY: Final = msgspec.json.Decoder(VolState)
+
+
+class _Guard:
+    """One thread at a time, and the database's errors as the keeper's.
+
+    Entered at every access: a generator would cost three times as much.
+    """
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock: Final = RLock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._lock.release()
+        if isinstance(error, sqlite3.Error):
+            raise opening.refusal(error) from error
 
 
 class SqliteJournal:
@@ -56,7 +82,7 @@ class SqliteJournal:
         self._lock = lock
         self._acting = acting
         self._keep_holds_ms = keep_holds_s * 1_000
-        self._thread = RLock()
+        self._guard = _Guard()
         self._genesis = writing.read_genesis(connection)
         self._appends = 0
 
@@ -110,54 +136,35 @@ class SqliteJournal:
             self._tidy(events)
 
     def knows(self, intent_id: str) -> bool:
-        with self._guarded():
+        with self._guard:
             found = self._db.execute("SELECT 1 FROM intent WHERE id = ?", (intent_id,)).fetchone()
         return found is not None
 
     def open(self) -> tuple[Open, ...]:
-        with self._guarded():
+        with self._guard:
             return reading.read_open(self._db)
 
     def next_nonce(self, account: Address) -> int | None:
-        with self._guarded():
-            (bound,) = self._db.execute(
-                "SELECT max(nonce) FROM slot WHERE chain_id = ? AND sender = ?",
-                (self._chain_id, account),
-            ).fetchone()
-            (adopted,) = self._db.execute(
-                "SELECT max(nonce) FROM adopted WHERE sender = ?", (account,)
-            ).fetchone()
+        with self._guard:
+            bound, adopted = self._db.execute(reading.NONCES, (self._chain_id, account)).fetchone()
         if bound is None or adopted is None:
             return int(bound) + 1 if bound is not None else adopted
         return max(int(bound) + 1, int(adopted))
 
     def history(self, book: str, now_ms: int) -> History:
-        with self._guarded():
-            (traded_at_ms,) = self._db.execute(
-                "SELECT max(signed_at_ms) FROM intent WHERE book = ? AND signed_at_ms IS NOT NULL",
-                (book,),
-            ).fetchone()
-            (gas_usd,) = self._db.execute(
-                "SELECT total(gas_usd) FROM intent WHERE book = ? AND settled_at_ms >= ?",
-                (book, now_ms - DAY_S * 1_000),
-            ).fetchone()
-            gas_used = self._db.execute(
-                "SELECT gas_used FROM intent WHERE book = ? AND status = 'done'"
-                " AND settled_at_ms IS NOT NULL ORDER BY settled_at_ms DESC LIMIT 1",
-                (book,),
-            ).fetchone()
-            state = self._db.execute(
-                "SELECT state FROM volatility WHERE book = ?", (book,)
+        with self._guard:
+            traded_at_ms, gas_usd, gas_used, state = self._db.execute(
+                reading.HISTORY, (book, now_ms - DAY_S * 1_000)
             ).fetchone()
         return History(
             last_trade_at_ms=traded_at_ms,
             gas_usd_24h=gas_usd,
-            last_gas_used=gas_used and gas_used[0],
-            volatility=state and msgspec.json.decode(state[0], type=VolState),
+            last_gas_used=gas_used,
+            volatility=state and VOLATILITY.decode(state),
         )
 
     def halted(self) -> str | None:
-        with self._guarded():
+        with self._guard:
             row = self._db.execute(
                 "SELECT seq, data FROM event WHERE kind IN ('Halted', 'Resumed')"
                 " ORDER BY seq DESC LIMIT 1"
@@ -166,14 +173,14 @@ class SqliteJournal:
         return turn.reason if isinstance(turn, Halted) else None
 
     def requests(self) -> tuple[Request, ...]:
-        with self._guarded():
+        with self._guard:
             rows = self._db.execute(
                 "SELECT id, command FROM request WHERE served = 0 ORDER BY id"
             ).fetchall()
         return tuple(Request(*row) for row in rows)
 
     def serve(self, request_id: int) -> None:
-        with self._guarded():
+        with self._guard:
             self._db.execute("UPDATE request SET served = 1 WHERE id = ?", (request_id,))
 
     def request(self, command: Command) -> int:
@@ -195,7 +202,7 @@ class SqliteJournal:
 
     def is_served(self, request_id: int) -> bool:
         """Return whether the acting keeper has carried out a request."""
-        with self._guarded():
+        with self._guard:
             row = self._db.execute(
                 "SELECT served FROM request WHERE id = ?", (request_id,)
             ).fetchone()
@@ -238,7 +245,7 @@ class SqliteJournal:
 
     def close(self) -> None:
         """Close the file, then let another keeper act."""
-        with self._thread:
+        with self._guard:
             self._db.close()
             if self._lock is not None:
                 self._lock.release()
@@ -275,13 +282,13 @@ class SqliteJournal:
                     "DELETE FROM hold WHERE id < (SELECT min(id) + ? FROM hold) AND at_ms < ?",
                     (PRUNE_ROWS * len(held), held[-1].at_ms - self._keep_holds_ms),
                 )
-        with self._guarded():
+        with self._guard:
             self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         self._appends = 0
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._guarded():
+        with self._guard:
             # IMMEDIATE: the end of the log must not move between reading and writing it.
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -293,17 +300,9 @@ class SqliteJournal:
 
     @contextmanager
     def _snapshot(self) -> Iterator[None]:
-        with self._guarded():
+        with self._guard:
             self._db.execute("BEGIN")
             try:
                 yield
             finally:
                 self._db.execute("ROLLBACK")
-
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        with self._thread:
-            try:
-                yield
-            except sqlite3.Error as error:
-                raise opening.refusal(error) from error

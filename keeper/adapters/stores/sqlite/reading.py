@@ -30,6 +30,20 @@ _OPEN: Final = (
     f"{_COLUMNS} INDEXED BY one_open_intent {_EVENTS}"
     " WHERE intent.status IS NULL ORDER BY +intent.seq"
 )
+HISTORY: Final = (
+    "SELECT"
+    " (SELECT max(signed_at_ms) FROM intent WHERE book = ?1 AND signed_at_ms IS NOT NULL),"
+    " (SELECT total(gas_usd) FROM intent WHERE book = ?1 AND settled_at_ms >= ?2),"
+    " (SELECT gas_used FROM intent WHERE book = ?1 AND status = 'done'"
+    "   AND settled_at_ms IS NOT NULL ORDER BY settled_at_ms DESC LIMIT 1),"
+    " (SELECT state FROM volatility WHERE book = ?1)"
+)
+"""Of book ?1, gas since ?2; one statement, because each costs a lock and an unlock of the file."""
+
+NONCES: Final = (
+    "SELECT (SELECT max(nonce) FROM slot WHERE chain_id = ?1 AND sender = ?2),"
+    " (SELECT max(nonce) FROM adopted WHERE sender = ?2)"
+)
 _DECISIONS: Final = (
     "SELECT data FROM ("
     " SELECT * FROM (SELECT after_seq AS place, id, data FROM hold"

@@ -92,11 +92,17 @@ class TestConnecting:
         assert telephone.methods.count("eth_chainId") == 1
 
     def test_an_answer_of_another_chain_is_never_used(self, evm: Evm, telephone: Any) -> None:
-        telephone.answers |= {"eth_getTransactionCount": "0x5", "eth_chainId": "0x2"}
+        telephone.answers |= {
+            "eth_getTransactionCount": "0x5",
+            "eth_call": "0x" + "00" * 32,
+            "eth_chainId": "0x2",
+        }
         telephone.close()  # the next connection leads elsewhere
         for _ in range(2):
             with pytest.raises(BadData, match="another chain"):
                 evm.nonce(ME)
+            with pytest.raises(BadData, match="another chain"):
+                evm.answer((Call(TARGET, b"", ("uint256",)),), at(5))
         telephone.answers["eth_chainId"] = "0x1"
         assert evm.nonce(ME) == 5
 

@@ -52,6 +52,8 @@ def up(setting: Setting, *, port: int, out: Path, price: float, block_s: float) 
         # By name, because a shell starts background jobs with Ctrl-C ignored.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
+        # A shell starts background jobs with Ctrl-C ignored; whoever sends it later means it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         tend(world, block_s=block_s, stop=stop)
 
 

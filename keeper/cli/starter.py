@@ -66,7 +66,7 @@ def of_world(world: World) -> Answers:
         risk_aversion="1e-4 /USD",
         max_position=200.0,
         daily_gas_budget="500 USD",
-        every="30 s",
+        every="5 s",
         confirmations=1,
         cooldown="5 s",
     )

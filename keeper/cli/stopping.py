@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
-PATIENCE_S: Final = 0.4
+PATIENCE_S: Final = 0.3
 """A tick that waits for a node is cut short after this. The journal is written so that a process
 may end between any two of its lines."""
 

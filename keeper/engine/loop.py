@@ -80,10 +80,14 @@ class Loop:
     def turn(self, triggers: frozenset[str]) -> None:
         """Serve requests and wake-ups, if there are any; never raises but for a programmer."""
         journal = self._desk.hands.log.journal
-        for request in journal.requests():
+        requests = journal.requests()
+        for request in requests:
             decided = self._attempt(frozenset({request.command}), request.command)
             if decided is not None and self._is_served(request, decided):
                 self._serve(request)
+        if any(request.command == "flatten" for request in requests):
+            # Whoever is closing the hedge does not want the policy to open it again meanwhile.
+            return
         if triggers or self._is_due():
             self._attempt(triggers or frozenset({"retry"}), None)
 
@@ -104,9 +108,10 @@ class Loop:
 
     def _serve(self, request: Request) -> None:
         log = self._desk.hands.log
-        log.journal.serve(request.id)
         if request.command == "flatten":
+            # First the halt: after a crash between the two the book is flat, and stays so.
             log.append(Halted("flattened by hand", log.clock.now_ms()))
+        log.journal.serve(request.id)
 
     def _attempt(
         self, triggers: frozenset[str], command: Command | None

@@ -196,3 +196,15 @@ def test_a_trade_held_back_by_its_cooldown_is_looked_at_when_that_ends() -> None
     world.now_ms += 10_000
     loop.turn(frozenset())
     assert len(world.raws) == 2
+
+
+def test_while_the_hedge_is_being_closed_the_policy_does_not_open_it_again() -> None:
+    world = World()
+    world.position = -10.0
+    journal = MemoryJournal()
+    limits = msgspec.structs.replace(LIMITS, max_gas_price_wei=1)
+    loop = Loop(desk_of(world, journal, limits=limits), Mailbox())
+    journal.ask("flatten")
+    loop.turn(frozenset({"block"}))
+    assert [e.triggers for e in journal.events if isinstance(e, Decided)] == [("flatten",)]
+    assert journal.requests(), "refused by its gate, and still wanted"

@@ -1,0 +1,182 @@
+"""Connections that break, blocks that vanish, fees that jump: one effect, and hedged at the end."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from keeper.devnet import actions
+from keeper.model.flow import Attempt
+from keeper.testing.relay import Relay
+from tests.anvil.conftest import Office, Running
+
+pytestmark = pytest.mark.anvil
+Run = Callable[[Office], Running]
+
+ONLY_EVENTS = ("every_blocks = 1\n", "")
+TWO_DEEP = ("confirmations = 1", "confirmations = 2")
+
+
+def host_and_port(url: str) -> tuple[str, int]:
+    host, port = url.rpartition("://")[2].split(":")
+    return host, int(port)
+
+
+def assert_hedged(running: Running) -> None:
+    office = running.office
+    assert abs(office.delta() + office.hedge()) < running.why().band.outer
+
+
+def attempts(running: Running) -> tuple[Attempt, ...]:
+    """Return the attempts of the newest intent."""
+    return running.beside.intents(1)[0].attempts
+
+
+def test_a_lost_websocket_is_dialled_again_and_what_was_missed_is_hedged(
+    office: Office, run: Run
+) -> None:
+    with Relay(host_and_port(office.world.ws_url)) as relay:
+        office.change(ONLY_EVENTS, (office.world.ws_url, f"ws://127.0.0.1:{relay.port}"))
+        running = run(office)
+        running.until_quiet()
+        feed = running.keeper.news
+        running.until(lambda: feed.connected)
+        before = office.effects()
+        running.clock.ahead_s += 5
+        relay.cut()
+        running.until(lambda: not feed.connected)
+        actions.move_price(office.world, 1_900.0)
+        assert not running.decided("missed")
+        relay.mend()
+        running.until_hedged(effects=len(before) + 1)
+        assert running.decided("missed")
+        assert feed.counters.backfills > 0
+        assert feed.counters.reconnects > 0
+        assert_hedged(running)
+
+
+def test_a_dead_node_is_noted_and_hedged_behind_when_it_lives_again(
+    office: Office, run: Run
+) -> None:
+    with Relay(host_and_port(office.door.url)) as relay:
+        office.change((office.door.url, f"http://127.0.0.1:{relay.port}"))
+        running = run(office)
+        running.until_quiet()
+        before, nonce = office.effects(), office.nonce()
+        running.clock.ahead_s += 5
+        relay.cut()
+        actions.move_price(office.world, 1_900.0)
+        running.until(lambda: len(running.troubles) >= 3)
+        assert {trouble.kind for trouble in running.troubles} == {"Transient"}
+        assert "the node gave no usable answer" in running.troubles[0].message
+        assert (office.effects(), office.nonce("pending")) == (before, nonce)
+        relay.mend()
+        running.until_hedged(effects=len(before) + 1)
+        assert running.beside.halted() is None
+        assert_hedged(running)
+
+
+def test_a_node_that_is_dead_at_the_start_is_waited_for(office: Office, run: Run) -> None:
+    with Relay(host_and_port(office.door.url)) as relay:
+        office.change((office.door.url, f"http://127.0.0.1:{relay.port}"))
+        relay.cut()
+        running = run(office)
+        running.until(lambda: len(running.troubles) >= 2)
+        office.assert_nothing_was_sent()
+        relay.mend()
+        running.until_quiet()
+        assert_hedged(running)
+
+
+def test_a_hedge_that_a_reorg_took_back_is_sent_again_byte_for_byte(
+    office: Office, run: Run
+) -> None:
+    office.change(TWO_DEEP)
+    running = run(office)
+    running.until(lambda: office.door.sends == 1)
+    running.until(running.journal.open)
+    office.world.chain.mine()
+    assert len(office.effects()) == 1
+    office.world.chain.reorg(1)
+    assert (office.effects(), office.nonce("pending")) == ([], attempts(running)[0].nonce)
+    running.clock.ahead_s += 11 * 60  # due to be sent again, not to be replaced
+    running.keeper.mailbox.post("test")
+    running.until(lambda: office.door.sends >= 2)
+    running.until_hedged(effects=1)
+    assert len(running.beside.intents()) == len(attempts(running)) == 1
+    assert running.settled[0].outcome.status == "done"
+
+
+def test_a_receipt_is_not_believed_before_it_is_deep_enough(office: Office, run: Run) -> None:
+    office.change(TWO_DEEP)
+    running = run(office)
+    running.until(lambda: office.door.sends == 1)
+    head = office.world.chain.mine().number
+    running.until(lambda: running.why().block.number == head)
+    assert (running.settled, len(office.effects())) == ([], 1)
+    office.world.chain.mine()
+    running.until(lambda: running.settled)
+
+
+def test_a_base_fee_spike_is_answered_with_a_higher_fee_and_the_same_nonce(
+    office: Office, run: Run
+) -> None:
+    running = run(office)
+    running.until(lambda: office.door.sends == 1)
+    running.until(running.journal.open)
+    # The node forgets what no longer pays the base fee.
+    office.world.chain.raise_base_fee(40.0)
+    assert office.effects() == []
+    running.clock.ahead_s += 21 * 60
+    running.keeper.mailbox.post("test")
+    running.until(lambda: len(attempts(running)) == 2)
+    running.until_hedged(effects=1)
+    first, second = attempts(running)
+    assert first.nonce == second.nonce
+    assert first.fees.max_fee_wei < 40 * 10**9 < second.fees.max_fee_wei
+    assert running.settled[0].outcome.status == "done"
+    assert office.nonce() == first.nonce + 1
+
+
+def test_the_replaced_transaction_may_be_the_one_that_is_mined(office: Office, run: Run) -> None:
+    running = run(office)
+    running.until(lambda: office.door.sends == 1)
+    running.until(running.journal.open)
+    first = attempts(running)[0]
+    running.clock.ahead_s += 21 * 60
+    running.keeper.mailbox.post("test")
+    running.until(lambda: len(attempts(running)) == 2)
+    # The replacement never reaches this node's pool; the first one does, again.
+    office.world.chain.drop_pending()
+    office.world.chain.rpc.call("eth_sendRawTransaction", f"0x{first.raw.hex()}")
+    running.until_hedged(effects=1)
+    assert running.settled[0].outcome.status == "done"
+    assert office.nonce() == first.nonce + 1
+
+
+def test_silence_after_a_send_is_not_a_failure(office: Office, run: Run) -> None:
+    def swallow(question: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any] | None:
+        return None if question["method"] == "eth_sendRawTransaction" else answer
+
+    office.door.falsify = swallow
+    running = run(office)
+    running.until(running.journal.open)
+    running.until_hedged(effects=1)
+    assert office.door.sends == 1  # not a second time, before it is due
+    assert running.settled[0].outcome.status == "done"
+    assert "nothing was heard about the transaction" in str(running.notes.events)
+
+
+def test_a_key_that_is_used_by_hand_is_noticed_and_its_nonces_are_adopted(
+    office: Office, run: Run
+) -> None:
+    running = run(office)
+    running.until_quiet()
+    running.stop()
+    actions.hedge(office.world, office.world.accounts.keeper, 30.0)
+    effects = office.effects()
+    again = run(office)
+    again.until_quiet()
+    assert "Adopted" in {type(event).__name__ for event in again.notes.events}
+    assert len(office.effects()) > len(effects)
+    assert_hedged(again)

@@ -1,0 +1,304 @@
+"""Kills a real `keeper run` again and again while prices move, and counts what it did.
+
+    scripts/bench kill9 [--kills 20] [--seed 7] [--json]
+
+Every kill is SIGKILL: the process gets no last word. Half of them come at any time, half within the
+few milliseconds in which the keeper answers a block. Blocks go on while it is dead. At the end the
+chain's own logs are held against the journal:
+
+doubles  effects on the chain beyond one per intent, or that no intent of the journal explains
+lost     intents whose outcome in the journal is not what the chain shows, or that never settled
+"""
+
+import argparse
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
+
+from keeper.adapters.stores.sqlite import SqliteJournal
+from keeper.adapters.venues.perp_v2 import POSITION_CHANGED
+from keeper.cli import starter
+from keeper.config import Config, load
+from keeper.devnet.scenario import Step, Weather, plan_steps, play
+from keeper.devnet.world import World, start_world
+from keeper.model.errors import ConfigError
+from keeper.model.units import ETHER
+from keeper.sim.paths import crash_path
+
+BLOCK_S: Final = 60
+BLOCKS_PER_KILL: Final = 12
+PACE_S: Final = 0.2
+"""Between two blocks, by this machine's clock: room for a tick and for the journal's fsync."""
+REACTION_S: Final = 0.03
+"""A keeper that is hit within this long after a block is probably in the middle of something."""
+COOLDOWN_S: Final = 1.0
+"""The shortest that keeper.toml takes; a keeper that rests is easily killed."""
+LONGEST_DEATH_BLOCKS: Final = 3
+SETTLING_BLOCKS: Final = 200
+START_S: Final = 30.0
+QUICK: Final = {
+    "resend_after": "1 s",
+    "bump_after": "2 s",
+    "cooldown": "1 s",
+    "every": "1 s",
+    "max_gas_price": "400 gwei",
+    "daily_gas_budget": "100000 USD",
+    "listen": "127.0.0.1:0",
+}
+"""A day in a minute: what an owner sets in minutes is seconds here."""
+
+
+class Toll(Struct, frozen=True, kw_only=True):
+    """What twenty deaths have cost."""
+
+    kills: int
+    in_flight: int
+    """Kills that left an intent open: the ones that hurt."""
+    intents: int
+    effects: int
+    bumped: int
+    doubles: int
+    lost: int
+    open_intents: int
+    halted: str | None
+    final_net: float
+    band_outer: float
+    seconds: float
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nobody could tell from the outside that anything was killed."""
+        return not (self.doubles or self.lost or self.open_intents or self.halted) and (
+            abs(self.final_net) <= self.band_outer
+        )
+
+
+class Victim:
+    """One `keeper run` after the other, all on one journal."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._log = folder / "keeper.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, and_wait: bool) -> None:
+        """Start it; with *and_wait*, until it has begun to hedge."""
+        at = self._log.stat().st_size if self._log.exists() else 0
+        toml = self._folder / "keeper.toml"
+        command = [sys.executable, "-m", "keeper", "run", "--config", str(toml)]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603  # this repository's own program
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + START_S
+        while and_wait and b'"started"' not in self._log.read_bytes()[at:]:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit(f"keeper run did not start: {self._log.read_text()[-2_000:]}")
+            time.sleep(PACE_S / 10)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def stop(self) -> int:
+        """End it as a person would; return its exit code."""
+        if self._process is None:
+            raise SystemExit("there is no keeper to stop")
+        self._process.send_signal(signal.SIGTERM)
+        code, self._process = self._process.wait(START_S), None
+        return code
+
+
+class Show:
+    """The scenario, block by block; after its last one the price stands still."""
+
+    def __init__(self, world: World, kills: int, seed: int) -> None:
+        self.world = world
+        path = crash_path(
+            seed=seed, steps=kills * BLOCKS_PER_KILL, step_s=BLOCK_S, start=2_000.0, sigma=8.0
+        )
+        steps = plan_steps(path, Weather())
+        self._steps: Iterator[Step] = iter(steps)
+        self._calm = replace(steps[-1], transfer=None, feed_reports=True)
+
+    def go_on(self, blocks: int = 1, pace_s: float = PACE_S) -> None:
+        """Make blocks, by default slowly enough for a keeper that is alive."""
+        for _ in range(blocks):
+            play(self.world, next(self._steps, self._calm))
+            time.sleep(pace_s)
+
+    def delta(self) -> float:
+        """Return what the vault holds, by its own contract."""
+        chain, vault = self.world.chain, self.world.vault
+        ids = chain.read(vault, "ranges()", "uint256[]")
+        held = [chain.read(vault, "rangeAmounts(uint256)", "uint256,uint256", i)[0] for i in ids]
+        return float((chain.read(vault, "idleAssets()", "uint256") + sum(held)) / ETHER)
+
+    def hedge(self) -> float:
+        """Return what the keeper holds at the venue, by the venue's own contract."""
+        perp, keeper = self.world.perp, self.world.accounts.keeper.address
+        size = "getTakerPositionSize(address,address)"
+        held = self.world.chain.read(perp.account_balance, size, "int256", keeper, perp.base_token)
+        return float(held / ETHER)
+
+    def effects(self) -> Counter[str]:
+        """Return how often each transaction changed the keeper's position."""
+        subject = "0x" + self.world.accounts.keeper.address[2:].lower().rjust(64, "0")
+        wanted = {
+            "address": self.world.perp.clearing_house,
+            "fromBlock": "0x0",
+            "topics": [f"0x{POSITION_CHANGED.topic.hex()}", subject],
+        }
+        logs = self.world.chain.rpc.call("eth_getLogs", wanted)
+        return Counter(log["transactionHash"] for log in logs)
+
+
+def prepare(world: World, folder: Path) -> Config:
+    """Write the keeper.toml and .env of a newcomer to *folder*, made quick; return what it says."""
+    answers = starter.of_world(world)
+    texts = starter.files(replace(answers, risk_aversion="1 /USD"))
+    toml = texts["keeper.toml"].replace(
+        "[transactions]\n", '[transactions]\nresend_after = ""\nbump_after = ""\n'
+    )
+    for key, value in QUICK.items():
+        toml, found = re.subn(rf'(?m)^{key} = ".*?"', f'{key} = "{value}"', toml)
+        if found != 1:
+            raise SystemExit(f"keeper.toml has {key} {found} times")
+    starter.write(folder, texts | {"keeper.toml": toml})
+    return load(folder / "keeper.toml", os.environ)
+
+
+def torture(
+    victim: Victim, show: Show, config: Config, *, kills: int, random: Random
+) -> Iterator[bool]:
+    """Kill the keeper *kills* times at moments that nobody chose; yield whether that hurt."""
+    for _ in range(kills):
+        # Now and then it does not even come to its first tick.
+        lives = random.random() < 0.8  # noqa: PLR2004  # four in five
+        victim.start(and_wait=lives)
+        if lives:
+            show.go_on(random.randrange(1, BLOCKS_PER_KILL - LONGEST_DEATH_BLOCKS))
+        if random.random() < 0.5:  # noqa: PLR2004  # every other one
+            time.sleep(random.uniform(0.0, 1.0))
+        else:
+            time.sleep(COOLDOWN_S)
+            show.go_on(pace_s=random.uniform(0.0, REACTION_S))
+        victim.kill()
+        yield _has_open(config)
+        show.go_on(random.randrange(LONGEST_DEATH_BLOCKS + 1))
+
+
+def _has_open(config: Config) -> bool:
+    try:
+        with SqliteJournal.beside(config.journal.path, config.chain_id) as journal:
+            return bool(journal.open())
+    except ConfigError:
+        return False  # the first one died before it had made a journal
+
+
+def settle(victim: Victim, show: Show, config: Config) -> float:
+    """Let it live until nothing is open and it is inside the band; return the outer band."""
+    victim.start(and_wait=True)
+    outer = 0.0
+    with SqliteJournal.beside(config.journal.path, config.chain_id) as journal:
+        for _ in range(SETTLING_BLOCKS):
+            show.go_on(2)
+            (note,) = journal.decisions() or (None,)
+            if note is None or note.decision.why is None or journal.open():
+                continue
+            outer = note.decision.why.band.outer
+            if abs(show.delta() + show.hedge()) <= outer:
+                break
+    if victim.stop():
+        raise SystemExit("keeper run did not end cleanly")
+    return outer
+
+
+def account(show: Show, config: Config, *, hurt: list[bool], outer: float, seconds: float) -> Toll:
+    """Hold the chain against the journal.
+
+    Raises:
+        Fatal: The journal's own hashes do not agree.
+
+    """
+    effects = show.effects()
+    with SqliteJournal.acting(config.journal.path, config.chain_id) as journal:
+        journal.verify()
+        records, halted = journal.intents(last=1_000_000), journal.halted()
+    doubles = sum(effects.values())
+    lost = 0
+    for record in records:
+        seen = sum(effects[attempt.hash] for attempt in record.attempts)
+        doubles -= min(seen, 1)
+        done = record.outcome is not None and record.outcome.status == "done"
+        lost += record.outcome is None or done != (seen > 0)
+    return Toll(
+        kills=len(hurt),
+        in_flight=sum(hurt),
+        intents=len(records),
+        effects=sum(effects.values()),
+        bumped=sum(len(record.attempts) > 1 for record in records),
+        doubles=doubles,
+        lost=lost,
+        open_intents=sum(record.outcome is None for record in records),
+        halted=halted,
+        final_net=show.delta() + show.hedge(),
+        band_outer=outer,
+        seconds=round(seconds, 1),
+    )
+
+
+def measure(kills: int, seed: int) -> Toll:
+    """Play the whole scenario on a world of its own."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="keeper-kill9-") as name, start_world() as world:
+        folder = Path(name)
+        config = prepare(world, folder)
+        victim, show = Victim(folder), Show(world, kills, seed)
+        try:
+            random = Random(seed)  # noqa: S311  # moments, not secrets
+            hurt = []
+            for one in torture(victim, show, config, kills=kills, random=random):
+                hurt.append(one)
+                print(f"kill {len(hurt)}", "in flight" if one else "", file=sys.stderr)
+            outer = settle(victim, show, config)
+        finally:
+            victim.kill()
+        seconds = time.monotonic() - began
+        return account(show, config, hurt=hurt, outer=outer, seconds=seconds)
+
+
+def main() -> None:
+    """Print what it has cost; end with 1 if it has cost anything."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+    chosen = parser.parse_args()
+    toll = measure(chosen.kills, chosen.seed)
+    if chosen.json:
+        print(json.dumps(asdict(toll)))
+    else:
+        for name, value in asdict(toll).items():
+            print(f"{name:<14}{value}")
+    sys.exit(0 if toll.is_clean else 1)
+
+
+if __name__ == "__main__":
+    main()

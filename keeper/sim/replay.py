@@ -67,9 +67,7 @@ def never(_net: float, _mark: Mark) -> float:
     return 0.0
 
 
-def replay(
-    marks: Sequence[Mark], policy: Policy, costs: Costs, *, hedge: float = 0.0
-) -> Ledger:
+def replay(marks: Sequence[Mark], policy: Policy, costs: Costs, *, hedge: float = 0.0) -> Ledger:
     """Run *policy* over *marks*, starting from *hedge*.
 
     A trade is decided on what one block shows and is in the next block, at its price and gas: no

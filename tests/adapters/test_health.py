@@ -53,7 +53,7 @@ def test_closing_is_quick() -> None:
     server = Server("localhost:0", {})
     began = time.monotonic()
     server.close()
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 4
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,13 @@ def test_cron_is_utc_and_has_no_gap_or_double_in_a_whole_year() -> None:
     for _ in range(365):
         at = trigger.get_next_fire_time(None, at + timedelta(seconds=1))
         fires.append(at)
-    assert {later - earlier for earlier, later in pairwise(fires)} == {
-        timedelta(days=1)
-    }
+    assert {later - earlier for earlier, later in pairwise(fires)} == {timedelta(days=1)}
+
+
+def test_cron_is_utc_wherever_the_machine_stands() -> None:
+    schedule = Schedule(lambda _: None, every_s=None, cron="30 2 * * *")
+    (job,) = schedule._scheduler._pending_jobs
+    assert str(job[0].trigger.timezone) == "UTC"
 
 
 def test_a_missed_run_is_counted() -> None:

@@ -24,4 +24,4 @@ def test_each_class_of_error_has_its_code(error: errors.KeeperError, code: int) 
 
 
 def test_ctrl_c_is_what_shells_expect() -> None:
-    assert Exit.INTERRUPTED == 130
+    assert int(Exit.INTERRUPTED) == 130

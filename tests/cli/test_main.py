@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 
 import click
 import pytest
@@ -15,21 +14,17 @@ from keeper.cli.main import COMMANDS, cli
 HEAVY = ("web3", "scipy", "numpy", "rich", "structlog", "prometheus_client", "apscheduler")
 
 
-def test_help_imports_nothing_heavy_and_is_quick() -> None:
+def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys\n"
         "from keeper.cli.main import cli\n"
         "cli(['--help'], standalone_mode=False)\n"
         f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)\n"
     )
-    began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
     )
-    seconds = time.monotonic() - began
     assert done.stderr.strip() == "[]"
-    # 0.1 s on an idle machine; the room is for busy ones.
-    assert seconds < 1.0
 
 
 def test_help_lists_every_command() -> None:

@@ -61,7 +61,7 @@ def test_watching_draws_again_until_ctrl_c(
         if len(pauses) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(status.time, "sleep", pause)
+    monkeypatch.setattr("keeper.cli.status.time.sleep", pause)
     done = keeper("status", "--watch", "--every", "0.5", *flags)
     assert done.exit_code == 130
     assert pauses == [0.5] * 3

@@ -133,13 +133,17 @@ def test_bytes_that_nobody_asked_for_cost_the_connection(node: Any) -> None:
     assert node.connections == 2
 
 
+LONG_S = 4.0
+"""Far beyond the deadlines here, and short of a drip or a silence that is sat out."""
+
+
 def test_silence_ends_at_the_deadline(node: Any) -> None:
     node.falls_silent()
     transport = node.transport()
     started = time.monotonic()
     with pytest.raises(Transient, match="deadline"):
         ask(transport, deadline_s=0.2)
-    assert 0.15 < time.monotonic() - started < 1.0
+    assert 0.15 < time.monotonic() - started < LONG_S
 
 
 def test_a_late_answer_never_meets_the_next_question(node: Any) -> None:
@@ -159,7 +163,7 @@ def test_a_drip_ends_at_the_same_deadline(node: Any) -> None:
     started = time.monotonic()
     with pytest.raises(Transient, match="deadline"):
         ask(node.transport(), deadline_s=0.3)
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < LONG_S
 
 
 def test_an_answer_has_a_largest_size(node: Any) -> None:

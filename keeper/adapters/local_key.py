@@ -51,7 +51,7 @@ def refuse_what_is_no_variable_name(name: str, key: str) -> None:
 class LocalKey:
     """Signs for one chain. Prints, pickles and compares as nothing that tells the key."""
 
-    __slots__ = ("_chain_id", "_key", "_public", "address")
+    __slots__ = ("_chain_id", "_key", "_public", "_recover", "address")
 
     def __init__(self, secret: Secret, chain_id: ChainId, *, source: str) -> None:
         """Take a hex private key, with or without `0x`; *source* names it in errors.
@@ -67,7 +67,9 @@ class LocalKey:
                 source=source,
                 remedy="it must be 64 hex digits, with or without 0x, in the curve's range",
             )
-        self._key: Final = eip1559.curve().PrivateKey(scalar)
+        curve = eip1559.curve()
+        self._key: Final = curve.PrivateKey(scalar)
+        self._recover: Final = curve.PublicKey.from_signature_and_message
         self._public: Final = bytes(self._key.public_key.format(compressed=False))
         self._chain_id: Final = chain_id
         self.address: Address = eip1559.address_of(self._public)
@@ -98,9 +100,7 @@ class LocalKey:
         fields = eip1559.encode(tx)
         digest = eip1559.digest(fields)
         signature = self._key.sign_recoverable(digest, hasher=None)
-        recovered = eip1559.curve().PublicKey.from_signature_and_message(
-            signature, digest, hasher=None
-        )
+        recovered = self._recover(signature, digest, hasher=None)
         if recovered.format(compressed=False) != self._public:
             raise Fatal("a signature does not recover to the signer", address=self.address)
         return eip1559.assemble(fields, signature)

@@ -26,11 +26,19 @@ CONTRACTS: Final = {
 }
 """Contract -> the file that holds it."""
 
+LENT: Final = {"Gather": "Gather.sol"}
+"""The same for what is never deployed: a running keeper lends it to its node, so it is kept with
+the adapter and not here."""
+
+LENT_TO: Final = Path(__file__).resolve().parents[1] / "adapters" / "chain"
+
 SETTINGS: Final = {
     "evmVersion": "cancun",
     "optimizer": {"enabled": True, "runs": 200},
     "metadata": {"bytecodeHash": "none", "appendCBOR": False},
-    "outputSelection": {"*": {"*": ["abi", "evm.bytecode.object"]}},
+    "outputSelection": {
+        "*": {"*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"]},
+    },
 }
 
 _DRIVER: Final = (
@@ -42,14 +50,14 @@ _DRIVER: Final = (
 _TIMEOUT_S: Final = 120
 
 
-def compiled() -> dict[str, bytes]:
-    """Return artifact file name -> its bytes, compiled now.
+def compiled() -> dict[Path, bytes]:
+    """Return artifact file -> its bytes, compiled now.
 
     Raises:
         ConfigError: Node.js or the compiler is missing, or the sources do not compile.
 
     """
-    sources = sorted(set(CONTRACTS.values()))
+    sources = sorted({*CONTRACTS.values(), *LENT.values()})
     request = {
         "language": "Solidity",
         "sources": {name: {"content": (SOURCES / name).read_text()} for name in sources},
@@ -60,19 +68,24 @@ def compiled() -> dict[str, bytes]:
     if errors:
         raise ConfigError("the contracts do not compile", first=errors[0]["formattedMessage"])
     return {
-        f"{name}.json": _artifact(name, answer["output"]["contracts"][source][name], answer)
+        COMPILED / f"{name}.json": _artifact(answer, name, source, "bytecode")
         for name, source in CONTRACTS.items()
+    } | {
+        LENT_TO / f"{name}.json": _artifact(answer, name, source, "deployedBytecode")
+        for name, source in LENT.items()
     }
 
 
-def _artifact(name: str, contract: dict[str, Any], answer: dict[str, Any]) -> bytes:
+def _artifact(answer: dict[str, Any], name: str, source: str, kind: str) -> bytes:
+    """Return an artifact with the bytecode of one *kind*, as the compiler names it."""
+    contract = answer["output"]["contracts"][source][name]
     value = {
         "contractName": name,
-        "sourceName": CONTRACTS[name],
+        "sourceName": source,
         "compiler": answer["version"],
         "settings": {key: SETTINGS[key] for key in ("evmVersion", "optimizer", "metadata")},
         "abi": contract["abi"],
-        "bytecode": "0x" + contract["evm"]["bytecode"]["object"],
+        kind: "0x" + contract["evm"][kind]["object"],
     }
     return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
 
@@ -103,9 +116,9 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     COMPILED.mkdir(exist_ok=True)
-    for name, content in files.items():
-        (COMPILED / name).write_bytes(content)
-        sys.stdout.write(f"{name}: {len(content)} bytes\n")
+    for path, content in files.items():
+        path.write_bytes(content)
+        sys.stdout.write(f"{path.name}: {len(content)} bytes\n")
     return 0
 
 

@@ -41,7 +41,7 @@ def decoder(types: tuple[str, ...]) -> Decoder:
         ValueError: A type is not an ABI type.
 
     """
-    layout = _layout(types)
+    layout = layout_of(types)
     if layout is not None:
         return layout.read
     parsed = tuple(map(_parsed, types))
@@ -50,7 +50,7 @@ def decoder(types: tuple[str, ...]) -> Decoder:
 
 def decode_all(types: tuple[str, ...], rows: Sequence[bytes]) -> list[Answer]:
     """Return `decode` of every row; for many rows of fixed size in half the time."""
-    layout = _layout(types)
+    layout = layout_of(types)
     if layout is not None and rows and layout.size:
         return layout.read_all(rows)
     read = decoder(types)
@@ -58,7 +58,13 @@ def decode_all(types: tuple[str, ...], rows: Sequence[bytes]) -> list[Answer]:
 
 
 @lru_cache(_CACHED_LAYOUTS)
-def _layout(types: tuple[str, ...]) -> Layout | None:
+def layout_of(types: tuple[str, ...]) -> Layout | None:
+    """Return the record that *types* make; None if their size is not known before the data.
+
+    Raises:
+        ValueError: A type is not an ABI type.
+
+    """
     try:
         return Layout(types, tuple(map(_parsed, types)))
     except NotFixed:

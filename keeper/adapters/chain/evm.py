@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw, Struct
 
-from keeper.adapters.chain import shapes
+from keeper.adapters.chain import gather, shapes
 from keeper.adapters.chain.multicall import MULTICALL3, Multicall
 from keeper.adapters.chain.node_errors import RpcError, from_call
 from keeper.adapters.chain.rpc import Transport
@@ -31,6 +31,8 @@ class EvmConfig(Struct, frozen=True):
     multicall: Address = MULTICALL3
     calls_per_request: int = 500
     """Nodes cap the gas of an `eth_call`; 500 ordinary reads stay far below."""
+    lend_code: bool = True
+    """Whether large reads may lend the node a program of ours to run them, see `gather`."""
     deadline_s: float = 5.0
     """For each request, connecting included."""
     lower_heads: int = _PATIENCE
@@ -47,7 +49,12 @@ class Evm:
     def __init__(self, transport: Transport, config: EvmConfig) -> None:
         self._transport = transport
         self._config = config
-        self._multicall = Multicall(self._eth_calls, config.multicall, config.calls_per_request)
+        self._multicall = Multicall(
+            self._eth_calls,
+            config.multicall,
+            config.calls_per_request,
+            self._lent_calls if config.lend_code else None,
+        )
         self._checked_dials = -1
         self._head: BlockRef | None = None
         self._lower_heads = 0
@@ -181,10 +188,15 @@ class Evm:
         block = self.block(number)
         return block.hash if block else None
 
-    def _eth_calls(self, to: Address, datas: Iterable[bytes], at: BlockRef) -> Iterator[bytes]:
+    def _lent_calls(self, datas: Iterable[bytes], at: BlockRef) -> Iterator[bytes]:
+        return self._eth_calls(gather.ADDRESS, datas, at, gather.override())
+
+    def _eth_calls(
+        self, to: Address, datas: Iterable[bytes], at: BlockRef, *overrides: dict[str, Any]
+    ) -> Iterator[bytes]:
         """Yield what *to* returns to each of *datas*; nothing of it may be used before the end."""
         pin = shapes.by_hash(at)
-        questions = (({"to": to, "data": f"0x{data.hex()}"}, pin) for data in datas)
+        questions = (({"to": to, "data": f"0x{data.hex()}"}, pin, *overrides) for data in datas)
         try:
             for raw in self._transport.stream("eth_call", questions, self._config.deadline_s):
                 yield shapes.data(raw)

@@ -102,7 +102,7 @@ _from_signed: Final = partial(int.from_bytes, signed=True)
 
 
 class Layout:
-    """A record of fixed size; `read` one, or `read_all` of many."""
+    """A record of fixed size: `read` one, `read_all` of many, `read_joined` without gaps."""
 
     def __init__(self, types: tuple[str, ...], parsed: Sequence[ABIType]) -> None:
         """Compile; raise `NotFixed` if a type has no fixed size."""
@@ -147,13 +147,17 @@ class Layout:
         return tuple(values) if self._shape is None else _nest(self._shape, values)
 
     def read_all(self, rows: Sequence[bytes]) -> list[Answer]:
-        """Return the values of every row, each exactly one record; raises `BadData`."""
-        joined = b"".join(rows)
+        """Return the values at the beginning of every row; raises `BadData`."""
         if any(len(row) != self.size for row in rows):
             return [self.read(row) for row in rows]
-        if int.from_bytes(joined) & int.from_bytes(self._forbidden * len(rows)):
+        return self.read_joined(b"".join(rows))
+
+    def read_joined(self, records: bytes) -> list[Answer]:
+        """Return the values of records that lie end to end, at least one; raises `BadData`."""
+        count = len(records) // self.size
+        if int.from_bytes(records) & int.from_bytes(self._forbidden * count):
             raise self._outside()
-        columns: list[Any] = list(zip(*self._struct.iter_unpack(joined), strict=True))
+        columns: list[Any] = list(zip(*self._struct.iter_unpack(records), strict=True))
         for index, convert in self._conversions:
             columns[index] = tuple(map(convert, columns[index]))
         for index, limit in self._limits:

@@ -1,11 +1,13 @@
 """Many calls in few requests, all at one block, through the Multicall3 contract."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from typing import Any, Final
 
+from keeper.adapters.chain import gather
 from keeper.adapters.chain.codec import decode, decode_aggregate3, decode_all, encode_aggregate3
 from keeper.model.chain import Address, Answer, BlockRef, Call
-from keeper.model.errors import BadData, CallReverted
+from keeper.model.errors import BadData, CallReverted, KeeperError
 
 MULTICALL3: Final = Address("0xcA11bde05977b3631167028862bE2a173976CA11")
 """Where it is on nearly every chain."""
@@ -16,18 +18,65 @@ EthCalls = Callable[[Address, Iterable[bytes], BlockRef], Iterator[bytes]]
 Raises `CallReverted`, `BadData` or `Transient`. It must be exhausted before anything is believed.
 """
 
+LentCalls = Callable[[Iterable[bytes], BlockRef], Iterator[bytes]]
+"""The same to the program of `gather`, which the node is lent for it."""
+
 _Found = Answer | CallReverted
+_BULK: Final = 100
+"""From so many calls on, a program of our own beats Multicall3."""
+_LONGEST_REST: Final = 1_024
+"""Rounds for which it is left alone at most, after it failed again and again."""
 _MANY: Final = 16
 """From so many equal calls on, reading their answers column by column is faster."""
+
+
+class _Part:
+    """Calls that travel in one request."""
+
+    def __init__(self, calls: list[Call]) -> None:
+        self.calls = calls
+
+    @cached_property
+    def data(self) -> bytes:
+        """The request's data."""
+        return encode_aggregate3((call.to, call.data) for call in self.calls)
+
+
+def _split(calls: list[Call], chunk: int) -> list[_Part]:
+    return [_Part(calls[start : start + chunk]) for start in range(0, len(calls), chunk)]
+
+
+class _Asked:
+    """What a round asks, prepared once: a steady round asks the same as the one before."""
+
+    def __init__(self, calls: tuple[Call, ...], chunk: int) -> None:
+        places: dict[Call, int] = {}
+        self.calls = calls
+        self.places = [places.setdefault(call, len(places)) for call in calls]
+        """Of each call's answer among those of the distinct ones."""
+        self.parts = _split(list(places), chunk)
+        self.bulk: list[tuple[bytes, list[gather.Group]]] = []
+        """The parts as `gather` takes them; empty if it is not for them."""
+        if len(places) >= _BULK:
+            packed = [gather.pack(part.calls) for part in self.parts]
+            self.bulk = [each for each in packed if each is not None]
+            if len(self.bulk) < len(packed):
+                self.bulk = []
 
 
 class Multicall:
     """Asks identical calls once, a single call directly, and the rest in chunks."""
 
-    def __init__(self, eth_calls: EthCalls, contract: Address, chunk: int) -> None:
+    def __init__(
+        self, eth_calls: EthCalls, contract: Address, chunk: int, lent: LentCalls | None = None
+    ) -> None:
+        """Without *lent*, everything goes through *contract*."""
         self._eth_calls = eth_calls
         self._contract = contract
         self._chunk = chunk
+        self._lent = lent
+        self._failures = self._rest = 0
+        self._asked = _Asked((), chunk)
 
     def answer(self, calls: tuple[Call, ...], at: BlockRef) -> tuple[_Found, ...]:
         """Return one answer per call, in order; see `Chain.answer`.
@@ -35,34 +84,55 @@ class Multicall:
         An empty answer to a call that should return something is an error too: an address without
         code "succeeds" with nothing. So is an answer that does not fit the declared types.
         """
-        places: dict[Call, int] = {}
-        wanted = [places.setdefault(call, len(places)) for call in calls]
-        found = self._ask(list(places), self._chunk, at)
+        if calls != self._asked.calls:
+            self._asked = _Asked(calls, self._chunk)
+        asked = self._asked
+        found = self._in_bulk(asked, at) or self._ask(asked.parts, at)
         if len(found) == len(calls):
             return tuple(found)
-        return tuple(found[place] for place in wanted)
+        return tuple(found[place] for place in asked.places)
 
-    def _ask(self, calls: list[Call], chunk: int, at: BlockRef) -> list[_Found]:
-        if len(calls) <= 1 or chunk <= 1:
-            return [self._alone(call, at) for call in calls]
-        parts = [calls[start : start + chunk] for start in range(0, len(calls), chunk)]
-        datas = (encode_aggregate3((call.to, call.data) for call in part) for part in parts)
+    def _in_bulk(self, asked: _Asked, at: BlockRef) -> list[_Found] | None:
+        """Return all answers, or None to have them asked for the ordinary way."""
+        if self._lent is None or not asked.bulk:
+            return None
+        if self._rest:
+            self._rest -= 1
+            return None
         found: list[_Found] = []
-        silent: list[int] = []
+        try:
+            answers = self._lent((data for data, _ in asked.bulk), at)
+            for data, (_, groups) in zip(answers, asked.bulk, strict=True):
+                found += gather.unpack(data, groups)
+        except KeeperError:  # one call that fails is enough; the ordinary way says what it was
+            self._failures += 1
+            self._rest = min(1 << self._failures, _LONGEST_REST)
+            return None
+        self._failures = 0
+        return found
+
+    def _ask(self, parts: list[_Part], at: BlockRef) -> list[_Found]:
+        size = len(parts[0].calls) if parts else 0
+        if size <= 1:
+            return [self._alone(call, at) for part in parts for call in part.calls]
+        found: list[_Found] = []
+        silent: list[Call] = []
+        places: list[int] = []
+        datas = (part.data for part in parts)  # the first is on its way while the next is made
         try:
             for data, part in zip(self._eth_calls(self._contract, datas, at), parts, strict=True):
-                results = self._results(data, part)
-                silent += (
-                    len(found) + place
-                    for place, (succeeded, returned) in enumerate(results)
-                    if not (succeeded or returned)
-                )
-                found += _decoded(part, results)
+                results = self._results(data, part.calls)
+                for place, (succeeded, returned) in enumerate(results):
+                    if not (succeeded or returned):
+                        places.append(len(found) + place)
+                        silent.append(part.calls[place])
+                found += _decoded(part.calls, results)
         except CallReverted:  # each call may fail by itself, so together they met the gas cap
-            return self._ask(calls, (min(chunk, len(calls)) + 1) // 2, at)
+            calls = [call for part in parts for call in part.calls]
+            return self._ask(_split(calls, (size + 1) // 2), at)
         # A call that failed without a word may only have had no gas left after its neighbours.
-        again = self._ask([calls[i] for i in silent], min(chunk, len(calls)) // 4, at)
-        for place, one in zip(silent, again, strict=True):
+        again = self._ask(_split(silent, max(1, size // 4)), at)
+        for place, one in zip(places, again, strict=True):
             found[place] = one
         return found
 

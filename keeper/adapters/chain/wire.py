@@ -35,7 +35,8 @@ class Wire:
         self.accepted = 0
         """Bytes of the last message that left this process; 0 means nobody can have read it."""
         self.waited_ns = 0
-        """Time spent waiting for the peer."""
+        """Time spent waiting for the peer. Writing counts: a node on this machine may be woken on
+        our own core, and then answers before the system call returns."""
 
     def send(self, message: bytes, deadline: float) -> None:
         """Write all of *message*; `accepted` tells how much went out if it fails."""
@@ -44,11 +45,18 @@ class Wire:
         view = memoryview(message)
         while self.accepted < len(message):
             try:
-                self.accepted += self._sock.send(view[self.accepted :])
+                self.accepted += self._write(view[self.accepted :])
             except (BlockingIOError, ssl.SSLWantWriteError):
                 self.wait(POLLOUT, deadline)
             except ssl.SSLWantReadError:
                 self.wait(POLLIN, deadline)
+
+    def _write(self, part: memoryview) -> int:
+        started = perf_counter_ns()
+        try:
+            return self._sock.send(part)
+        finally:
+            self.waited_ns += perf_counter_ns() - started
 
     def receive(self, deadline: float) -> bytes:
         """Return whatever comes next; empty when the peer has closed."""

@@ -1,5 +1,6 @@
 """Against a Multicall3 written down here; the real one answers in test_evm.py."""
 
+import struct
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
@@ -24,6 +25,7 @@ class Contracts:
             True,
             data[4:].rjust(32, b"\0"),
         )
+        self.gathered: list[int] = []
         self.gas = 10_000
         self.deployed = True
 
@@ -49,6 +51,24 @@ class Contracts:
 
     def eth_calls(self, to: Address, datas: Iterable[bytes], at: BlockRef) -> Iterator[bytes]:
         return (self.eth_call(to, data, at) for data in datas)
+
+    def lent_calls(self, datas: Iterable[bytes], at: BlockRef) -> Iterator[bytes]:
+        """Be a node that runs contracts/Gather.sol."""
+        assert at is AT
+        return map(self.gather, datas)
+
+    def gather(self, data: bytes) -> bytes:
+        answers, count = b"", 0
+        while data:
+            to, (size, answer_size, calls) = checksum(data[:20]), struct.unpack(">III", data[20:32])
+            data, count = data[32:], count + calls
+            for _ in range(calls):
+                succeeded, returned = self.behaves(to, data[:size])
+                if not succeeded or len(returned) < answer_size:
+                    raise CallReverted("the call reverted")
+                answers, data = answers + returned[:answer_size], data[size:]
+        self.gathered.append(count)
+        return answers
 
     def answer(self, *calls: Call, chunk: int = 500) -> list[object]:
         found = Multicall(self.eth_calls, MULTICALL3, chunk).answer(calls, AT)
@@ -171,3 +191,64 @@ def test_other_trouble_is_raised() -> None:
 
     with pytest.raises(Transient):
         Multicall(silent, MULTICALL3, 9).answer((call(1), call(2)), AT)
+
+
+class TestInBulk:
+    """With a node that runs what it is lent."""
+
+    @pytest.fixture
+    def multicall(self, contracts: Contracts) -> Multicall:
+        return Multicall(contracts.eth_calls, MULTICALL3, 500, contracts.lent_calls)
+
+    def test_many_calls_go_through_the_lent_program(
+        self, multicall: Multicall, contracts: Contracts
+    ) -> None:
+        asked = *map(call, range(700)), call(3), call(1, NOBODY), Call(ONE, b"pair", ("bool",))
+        answers = multicall.answer(asked, AT)
+        assert answers[:701] == (*((n,) for n in range(700)), (3,))
+        assert (contracts.gathered, contracts.requests) == ([500, 202], [])
+        contracts.behaves = lambda _to, _data: (True, (7).to_bytes(32))
+        assert multicall.answer(tuple(map(call, range(150))), AT) == ((7,),) * 150
+
+    def test_few_calls_do_not(self, multicall: Multicall, contracts: Contracts) -> None:
+        assert multicall.answer(tuple(map(call, range(99))), AT)[98] == (98,)
+        assert contracts.requests == [99]
+
+    def test_neither_do_answers_of_unknown_size(
+        self, multicall: Multicall, contracts: Contracts
+    ) -> None:
+        contracts.behaves = lambda _to, _data: (True, encode(["string"], ["WETH"]))
+        asked = tuple(Call(ONE, call(n).data, ("string",)) for n in range(100))
+        assert multicall.answer(asked, AT) == (("WETH",),) * 100
+        assert contracts.requests == [100]
+
+    def test_a_call_that_fails_is_found_the_ordinary_way(
+        self, multicall: Multicall, contracts: Contracts
+    ) -> None:
+        answers = contracts.behaves
+        contracts.behaves = lambda to, data: (
+            (False, b"why") if data == call(7).data else answers(to, data)
+        )
+        found = multicall.answer(tuple(map(call, range(200))), AT)
+        assert [n for n, one in enumerate(found) if isinstance(one, CallReverted)] == [7]
+        assert contracts.requests == [200]
+
+    @pytest.mark.parametrize("said", [b"", bytes(31), Transient("unknown parameter")])
+    def test_a_node_that_does_not_run_it_is_asked_ever_more_rarely(
+        self, contracts: Contracts, said: bytes | Transient
+    ) -> None:
+        tried = []
+
+        def lent(datas: Iterable[bytes], _at: BlockRef) -> Iterator[bytes]:
+            for _ in datas:
+                tried.append(True)
+                if isinstance(said, Transient):
+                    raise said
+                yield said
+
+        multicall = Multicall(contracts.eth_calls, MULTICALL3, 500, lent)
+        asked = tuple(map(call, range(200)))
+        for _ in range(100):
+            assert multicall.answer(asked, AT)[199] == (199,)
+        assert len(tried) == 6
+        assert contracts.requests == [200] * 100

@@ -62,6 +62,13 @@ def refusal(recording: Recording, oracle: Chainlink | None = None) -> str:
     return str(got)
 
 
+def test_the_decimals_are_the_feeds_own() -> None:
+    fine = market(answer=2_345_678 * 10**15, decimals=18)
+    quote = read(Replay(fine), Chainlink(config()))
+    assert isinstance(quote, Quote)
+    assert quote.price == 2_345.678
+
+
 class TestChainlink(OracleConformance):
     @pytest.fixture
     def make(self) -> Callable[[], Chainlink]:

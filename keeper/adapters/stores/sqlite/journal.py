@@ -1,7 +1,7 @@
 """The journal of one keeper, in one SQLite file with a write-ahead log.
 
-One `append` is one transaction and one fsync. One process acts and holds the lock; any other may
-read, halt, resume and ask.
+One `append` is one transaction, and waits for the disk where something outside depends on it. One
+process acts and holds the lock; any other may read, halt, resume and ask.
 """
 
 import sqlite3
@@ -19,7 +19,16 @@ from keeper.adapters.stores.sqlite import opening, reading, writing
 from keeper.adapters.stores.sqlite.reading import Entry, Proof, Record, Totals
 from keeper.model.chain import Address, ChainId
 from keeper.model.errors import Fatal
-from keeper.model.events import Decided, Event, Halted, Intended, Resumed, Signed
+from keeper.model.events import (
+    Decided,
+    Event,
+    Halted,
+    Intended,
+    Resumed,
+    Sent,
+    Signed,
+    Troubled,
+)
 from keeper.model.flow import Command, Hold, VolState
 from keeper.model.units import DAY_S
 from keeper.ports.acting import History, Open, Request
@@ -54,6 +63,10 @@ class _Guard:
         self._lock.release()
         if isinstance(error, sqlite3.Error):
             raise opening.refusal(error) from error
+
+
+THOUGHTS: Final = Decided | Intended | Sent | Troubled
+"""What nothing outside depends on yet. A send is looked up on the chain, never in the journal."""
 
 
 class SqliteJournal:
@@ -119,16 +132,22 @@ class SqliteJournal:
         return cls(opening.connect_in_memory(chain_id), chain_id, lock=None, acting=True)
 
     def append(self, *events: Event) -> None:
-        """Return only once all *events* would survive a power cut, in one transaction.
+        """Return only once all *events* would survive the end of this process, in one transaction.
+
+        They survive a power cut, too, from the first one that something outside depends on: the
+        write-ahead log is one file in one order, so the fsync of a `Signed` carries its `Intended`
+        and all before it to the disk. Until then a lost thought is a thought nobody acted on.
 
         Raises:
             Fatal: A constraint refuses one of them, or the disk does; none was written.
             Transient: Another process wrote for too long; none was written.
 
         """
+        if not events:
+            return
         self._refuse_bystanders(events)
         encoded = [(event, writing.ENCODER.encode(event)) for event in events]
-        with self._transaction():
+        with self._transaction(synced=not all(isinstance(event, THOUGHTS) for event in events)):
             tip = writing.read_tip(self._db, self._genesis)
             for event, data in encoded:
                 tip = writing.write(self._db, tip, event, data, self._chain_id)
@@ -272,8 +291,9 @@ class SqliteJournal:
     def _tidy(self, events: tuple[Event, ...]) -> None:
         """Forget old holds and move the write-ahead log into the file, when nobody is waiting."""
         self._appends += 1
-        in_a_hurry = any(isinstance(event, Intended | Signed) for event in events)
-        if self._appends < TIDY_AFTER or in_a_hurry:
+        if self._appends < TIDY_AFTER:
+            return
+        if any(isinstance(event, Intended | Signed) for event in events):  # they are in a hurry
             return
         held = [e for e in events if isinstance(e, Decided) and isinstance(e.decision, Hold)]
         if held:
@@ -287,8 +307,10 @@ class SqliteJournal:
         self._appends = 0
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, *, synced: bool = True) -> Iterator[None]:
         with self._guard:
+            if not synced:
+                self._db.execute("PRAGMA synchronous = NORMAL")
             # IMMEDIATE: the end of the log must not move between reading and writing it.
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -297,6 +319,8 @@ class SqliteJournal:
             finally:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
+                if not synced:
+                    self._db.execute("PRAGMA synchronous = FULL")
 
     @contextmanager
     def _snapshot(self) -> Iterator[None]:

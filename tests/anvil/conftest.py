@@ -30,11 +30,13 @@ from keeper.config import Config, load
 from keeper.devnet.world import World
 from keeper.engine.loop import Pace
 from keeper.model.chain import Address
-from keeper.model.events import Decided, Event, Settled, Troubled
+from keeper.model.events import Decided, Event, Sent, Settled, Troubled
 from keeper.model.flow import Reasoning
 from keeper.model.units import ETHER
 
-PATIENCE_S = 15.0
+PATIENCE_S = 30.0
+COOLDOWN_S = 3_600
+"""So long that nothing trades twice before a test lets the time pass."""
 GLANCE_S = 0.01
 KEY_VARIABLE = "KEEPER_PRIVATE_KEY"
 TOML = """\
@@ -49,6 +51,9 @@ block_time = "1 s"
 [signer]
 type = "private_key"
 variable = "KEEPER_PRIVATE_KEY"
+
+[service]
+listen = "127.0.0.1:0"
 
 [journal]
 path = "keeper.db"
@@ -106,14 +111,14 @@ horizon = "7 d"
 
 [books.limits]
 min_trade = "0.05 ETH"
-cooldown = "1 s"
+cooldown = "1 h"
 max_order = "300 ETH"
 max_position = "400 ETH"
 max_leverage = "3 x"
 max_gas_price = "400 gwei"
 daily_gas_budget = "2000 USD"
 max_price_age = "1 h"
-max_block_age = "5 min"
+max_block_age = "30 d"
 max_deviation = "3 %"
 max_slippage = "2 %"
 """
@@ -396,12 +401,16 @@ class Running:
                 self.office.world.chain.mine()
                 return False
             ticks = self.keeper.loop.pulse.ticks
-            self.clock.ahead_s += 2
+            self.rest()
             self.keeper.mailbox.post("test")
             self.until(lambda: self.keeper.loop.pulse.ticks > ticks)
             return not self.journal.open() and self._holds(self.decided()[-1])
 
         self.until(quiet)
+
+    def until_sent(self, times: int = 1) -> None:
+        """Wait until the node has answered to so many transactions."""
+        self.until(lambda: sum(isinstance(e, Sent) for e in self.notes.events) >= times)
 
     def until_hedged(self, effects: int) -> None:
         """Mine until the keeper's position has changed *effects* times, and all is settled."""
@@ -413,6 +422,16 @@ class Running:
 
         self.until(hedged)
         assert len(self.office.effects()) == effects
+
+    def rest(self) -> None:
+        """Let the cooldown pass, by the keeper's clock."""
+        self.clock.ahead_s += COOLDOWN_S
+
+    def assert_hedged(self) -> None:
+        """The vault's own contract and the venue's agree that the sum is inside the band."""
+        net = self.office.delta() + self.office.hedge()
+        # A jump from far away ends on the very edge, which moves a little with every block.
+        assert abs(net) < 1.01 * self.why().band.outer
 
     def stop(self) -> None:
         self.keeper.stop()

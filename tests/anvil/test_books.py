@@ -78,7 +78,7 @@ def test_a_range_is_hedged_when_ether_is_the_second_token_of_its_pool(
     running = run(flipped)
     running.until_quiet()
     for price in (1_900.0, 2_100.0):
-        running.clock.ahead_s += 5
+        running.rest()
         actions.move_price(flipped.world, price)
         running.until_quiet()
         # Fees are counted by the keeper and by the vault's contract alike.

@@ -1,14 +1,17 @@
 """Connections that break, blocks that vanish, fees that jump: one effect, and hedged at the end."""
 
+import signal
+import socket
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from keeper.devnet import actions
+from keeper.model.events import Resumed
 from keeper.model.flow import Attempt
 from keeper.testing.relay import Relay
-from tests.anvil.conftest import Office, Running
+from tests.anvil.conftest import PATIENCE_S, Office, Running
 
 pytestmark = pytest.mark.anvil
 Run = Callable[[Office], Running]
@@ -20,11 +23,6 @@ TWO_DEEP = ("confirmations = 1", "confirmations = 2")
 def host_and_port(url: str) -> tuple[str, int]:
     host, port = url.rpartition("://")[2].split(":")
     return host, int(port)
-
-
-def assert_hedged(running: Running) -> None:
-    office = running.office
-    assert abs(office.delta() + office.hedge()) < running.why().band.outer
 
 
 def attempts(running: Running) -> tuple[Attempt, ...]:
@@ -42,7 +40,7 @@ def test_a_lost_websocket_is_dialled_again_and_what_was_missed_is_hedged(
         feed = running.keeper.news
         running.until(lambda: feed.connected)
         before = office.effects()
-        running.clock.ahead_s += 5
+        running.rest()
         relay.cut()
         running.until(lambda: not feed.connected)
         actions.move_price(office.world, 1_900.0)
@@ -52,7 +50,7 @@ def test_a_lost_websocket_is_dialled_again_and_what_was_missed_is_hedged(
         assert running.decided("missed")
         assert feed.counters.backfills > 0
         assert feed.counters.reconnects > 0
-        assert_hedged(running)
+        running.assert_hedged()
 
 
 def test_a_dead_node_is_noted_and_hedged_behind_when_it_lives_again(
@@ -63,7 +61,7 @@ def test_a_dead_node_is_noted_and_hedged_behind_when_it_lives_again(
         running = run(office)
         running.until_quiet()
         before, nonce = office.effects(), office.nonce()
-        running.clock.ahead_s += 5
+        running.rest()
         relay.cut()
         actions.move_price(office.world, 1_900.0)
         running.until(lambda: len(running.troubles) >= 3)
@@ -73,7 +71,7 @@ def test_a_dead_node_is_noted_and_hedged_behind_when_it_lives_again(
         relay.mend()
         running.until_hedged(effects=len(before) + 1)
         assert running.beside.halted() is None
-        assert_hedged(running)
+        running.assert_hedged()
 
 
 def test_a_node_that_is_dead_at_the_start_is_waited_for(office: Office, run: Run) -> None:
@@ -85,7 +83,7 @@ def test_a_node_that_is_dead_at_the_start_is_waited_for(office: Office, run: Run
         office.assert_nothing_was_sent()
         relay.mend()
         running.until_quiet()
-        assert_hedged(running)
+        running.assert_hedged()
 
 
 def test_a_hedge_that_a_reorg_took_back_is_sent_again_byte_for_byte(
@@ -93,7 +91,7 @@ def test_a_hedge_that_a_reorg_took_back_is_sent_again_byte_for_byte(
 ) -> None:
     office.change(TWO_DEEP)
     running = run(office)
-    running.until(lambda: office.door.sends == 1)
+    running.until_sent()
     running.until(running.journal.open)
     office.world.chain.mine()
     assert len(office.effects()) == 1
@@ -107,10 +105,34 @@ def test_a_hedge_that_a_reorg_took_back_is_sent_again_byte_for_byte(
     assert running.settled[0].outcome.status == "done"
 
 
+def test_a_reorg_deeper_than_the_confirmations_halts_instead_of_bidding_against_a_gap(
+    office: Office, run: Run
+) -> None:
+    running = run(office)
+    running.until_sent()
+    office.world.chain.mine()
+    running.until(lambda: running.settled)
+    settled = attempts(running)[0]
+    running.rest()
+    office.world.chain.reorg(1)
+    running.until_sent(2)
+    running.clock.ahead_s += 21 * 60
+    running.keeper.mailbox.post("test")
+    running.until(running.beside.halted)
+    assert "took back transactions that were settled" in str(running.beside.halted())
+    assert len(attempts(running)) == 1  # no second bid
+    # Somebody remembers the lost bytes; everything is mined, and a person lets it go on.
+    office.world.chain.rpc.call("eth_sendRawTransaction", f"0x{settled.raw.hex()}")
+    running.until_hedged(effects=2)
+    running.beside.append(Resumed("by hand", running.clock.now_ms()))
+    running.until_quiet()
+    running.assert_hedged()
+
+
 def test_a_receipt_is_not_believed_before_it_is_deep_enough(office: Office, run: Run) -> None:
     office.change(TWO_DEEP)
     running = run(office)
-    running.until(lambda: office.door.sends == 1)
+    running.until_sent()
     head = office.world.chain.mine().number
     running.until(lambda: running.why().block.number == head)
     assert (running.settled, len(office.effects())) == ([], 1)
@@ -122,7 +144,7 @@ def test_a_base_fee_spike_is_answered_with_a_higher_fee_and_the_same_nonce(
     office: Office, run: Run
 ) -> None:
     running = run(office)
-    running.until(lambda: office.door.sends == 1)
+    running.until_sent()
     running.until(running.journal.open)
     # The node forgets what no longer pays the base fee.
     office.world.chain.raise_base_fee(40.0)
@@ -140,7 +162,7 @@ def test_a_base_fee_spike_is_answered_with_a_higher_fee_and_the_same_nonce(
 
 def test_the_replaced_transaction_may_be_the_one_that_is_mined(office: Office, run: Run) -> None:
     running = run(office)
-    running.until(lambda: office.door.sends == 1)
+    running.until_sent()
     running.until(running.journal.open)
     first = attempts(running)[0]
     running.clock.ahead_s += 21 * 60
@@ -179,4 +201,19 @@ def test_a_key_that_is_used_by_hand_is_noticed_and_its_nonces_are_adopted(
     again.until_quiet()
     assert "Adopted" in {type(event).__name__ for event in again.notes.events}
     assert len(office.effects()) > len(effects)
-    assert_hedged(again)
+    again.assert_hedged()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_a_keeper_that_waits_for_a_silent_node_still_ends_at_once(
+    office: Office, number: signal.Signals, code: int
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(PATIENCE_S)
+        silence = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        office.change((office.door.url, silence), ('call_timeout = "2 s"', 'call_timeout = "30 s"'))
+        with office.process("run") as keeper, silent.accept()[0]:
+            keeper.await_line("started")
+            ended, seconds = keeper.stop(number)
+    assert ended == code
+    assert seconds < 3.0  # below one on an idle machine; it is the 30 that must not be waited for

@@ -23,7 +23,7 @@ README = Path(__file__).parents[2] / "README.md"
 CONFIG = ("--config", "my-keeper/keeper.toml")
 KEEPER = str(Path(sys.executable).with_name("keeper"))
 BLOCK_S = "0.2"
-PATIENCE_S = 20.0
+PATIENCE_S = 40.0
 
 
 class Seen(Struct, frozen=True):
@@ -105,7 +105,7 @@ def test_the_first_hour_of_a_newcomer(newcomer: Newcomer) -> None:
         take_over(newcomer)
         code, seconds = keeper.stop(signal.SIGINT)
     assert code == 130
-    assert seconds < 1.0
+    assert seconds < 2.0  # below one on an idle machine
     assert newcomer.reads("status")["running_pid"] is None
     assert "hashes agree" in newcomer.asks("doctor")
     assert readme_commands() <= newcomer.typed

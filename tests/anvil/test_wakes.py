@@ -25,19 +25,18 @@ def listening(office: Office, run: Run) -> Running:
     running = run(office)
     running.until_quiet()
     running.until(lambda: running.keeper.news.connected)
-    running.clock.ahead_s += 5
+    running.rest()
     return running
 
 
-def assert_hedged(running: Running) -> None:
-    """The vault's own contract and the venue's agree that the sum is inside the band."""
-    office = running.office
-    assert abs(office.delta() + office.hedge()) < running.why().band.outer
+def assert_deaf_to_logs(running: Running) -> None:
+    heard = {trigger for note in running.decided() for trigger in note.triggers}
+    assert heard <= {"start", "block", "schedule", "retry", "missed", "test"}
 
 
 def assert_one_hedge_more(running: Running, before: list[float]) -> None:
     running.until_hedged(effects=len(before) + 1)
-    assert_hedged(running)
+    running.assert_hedged()
 
 
 def test_at_its_start_it_looks_and_hedges_what_it_finds(office: Office, run: Run) -> None:
@@ -45,7 +44,7 @@ def test_at_its_start_it_looks_and_hedges_what_it_finds(office: Office, run: Run
     running.until_quiet()
     assert running.decided("start")
     assert sum(office.effects()) == pytest.approx(-office.delta(), abs=running.why().band.outer)
-    assert_hedged(running)
+    running.assert_hedged()
 
 
 def test_an_answer_of_the_oracle_wakes_it(listening: Running) -> None:
@@ -53,11 +52,11 @@ def test_an_answer_of_the_oracle_wakes_it(listening: Running) -> None:
     # The feed alone, so that nothing else can have rung; the pool follows a little later.
     actions.report_price(office.world, 1_945.0)
     listening.until_hedged(effects=len(before) + 1)
-    assert listening.decided("AnswerUpdated")[0].triggers == ("AnswerUpdated",)
+    assert listening.decided("AnswerUpdated")
     assert office.effects()[-1] < 0  # the range holds more ether at a lower price: sell
     office.world.chain.execute(*actions.price_move(office.world, 1_945.0), seconds=15)
     listening.until_quiet()
-    assert_hedged(listening)
+    listening.assert_hedged()
 
 
 def test_a_large_swap_wakes_it_to_whatever_has_changed(listening: Running) -> None:
@@ -68,20 +67,20 @@ def test_a_large_swap_wakes_it_to_whatever_has_changed(listening: Running) -> No
     assert listening.office.effects() == before
     actions.sell(world, world.accounts.arbitrageur, 60.0)
     listening.until_hedged(effects=len(before) + 1)
-    assert listening.decided("Swap")[0].triggers == ("Swap",)
+    assert listening.decided("Swap")
     world.chain.execute(*actions.price_move(world, 2_000.0), seconds=15)
     listening.until_quiet()
-    assert_hedged(listening)
+    listening.assert_hedged()
 
 
 def test_a_small_swap_does_not_wake_it(listening: Running) -> None:
-    office, ticks = listening.office, listening.keeper.loop.pulse.ticks
+    office = listening.office
     actions.sell(office.world, office.world.accounts.arbitrageur, 0.5)
     heard = listening.keeper.news.counters
     head = office.world.chain.block().number
     listening.until(lambda: heard.last_block == head)
     assert heard.logs > 0  # it was heard, and found to be nothing
-    assert listening.keeper.loop.pulse.ticks == ticks
+    assert not listening.decided("Swap")
 
 
 def test_a_deposit_wakes_it_and_more_is_sold(listening: Running) -> None:
@@ -105,10 +104,11 @@ def test_every_block_wakes_it_when_logs_do_not(office: Office, run: Run) -> None
     running = run(office)
     running.until_quiet()
     before = office.effects()
-    running.clock.ahead_s += 5
+    running.rest()
     actions.move_price(office.world, 1_900.0)
     assert_one_hedge_more(running, before)
-    assert {note.triggers for note in running.decided("block")} == {("block",)}
+    assert running.decided("block")
+    assert_deaf_to_logs(running)
 
 
 def test_a_timer_wakes_it_when_nothing_else_may(office: Office, run: Run) -> None:
@@ -116,10 +116,11 @@ def test_a_timer_wakes_it_when_nothing_else_may(office: Office, run: Run) -> Non
     running = run(office)
     running.until_quiet()
     before = office.effects()
-    running.clock.ahead_s += 5
+    running.rest()
     actions.move_price(office.world, 1_900.0)
     assert_one_hedge_more(running, before)
-    assert {note.triggers for note in running.decided("schedule")} == {("schedule",)}
+    assert running.decided("schedule")
+    assert_deaf_to_logs(running)
 
 
 def test_without_a_websocket_it_asks_for_the_logs_itself(office: Office, run: Run) -> None:
@@ -128,7 +129,7 @@ def test_without_a_websocket_it_asks_for_the_logs_itself(office: Office, run: Ru
     running.until_quiet()
     running.until(lambda: running.keeper.news.connected)
     before = office.effects()
-    running.clock.ahead_s += 5
+    running.rest()
     actions.deposit(office.world, office.world.accounts.alice, 25.0)
     assert_one_hedge_more(running, before)
     assert running.decided("Deposit")
@@ -153,13 +154,13 @@ def test_a_person_flattens_and_nothing_is_hedged_again_before_a_resume(listening
     assert abs(office.hedge()) <= DUST_BASE
     listening.until(lambda: listening.beside.is_served(request))
     assert listening.beside.halted() == "flattened by hand"
-    listening.clock.ahead_s += 5
+    listening.rest()
     actions.move_price(office.world, 1_900.0)
     listening.until(lambda: listening.decided("AnswerUpdated"))
     assert abs(office.hedge()) <= DUST_BASE
     listening.beside.append(Resumed("by hand", listening.clock.now_ms()))
     listening.until_quiet()
-    assert_hedged(listening)
+    listening.assert_hedged()
 
 
 def test_a_halt_from_another_process_stops_it_and_a_resume_lets_it_go_on(
@@ -176,4 +177,4 @@ def test_a_halt_from_another_process_stops_it_and_a_resume_lets_it_go_on(
     listening.beside.append(Resumed("by hand", listening.clock.now_ms()))
     listening.until_quiet()
     assert len(office.effects()) > len(before)
-    assert_hedged(listening)
+    listening.assert_hedged()

@@ -11,7 +11,16 @@ from keeper.core.decide import EwmaVolatility, FixedVolatility, Memory, Policy, 
 from keeper.core.limits import Activity
 from keeper.model.chain import BlockRef, ChainId
 from keeper.model.errors import BadData, ConfigError
-from keeper.model.flow import Decision, Gate, Hold, Reasoning, Rebalance, Snapshot, VolState
+from keeper.model.flow import (
+    Command,
+    Decision,
+    Gate,
+    Hold,
+    Reasoning,
+    Rebalance,
+    Snapshot,
+    VolState,
+)
 from keeper.model.market import Quote
 from keeper.model.position import Concentrated, Linear, VaultState, VenueState
 from keeper.model.units import GWEI
@@ -150,6 +159,14 @@ def test_a_gate_that_fails_is_named(changes: dict[str, Any], refused: str) -> No
     assert isinstance(decision, Hold)
     assert refused in decision.reason
     assert not gate(decision, refused).ok
+
+
+@pytest.mark.parametrize("command", ["rebalance", "flatten"])
+def test_no_word_of_a_person_lifts_a_limit(command: Command) -> None:
+    dear = msgspec.structs.replace(BLOCK, base_fee_wei=501 * GWEI)
+    decision = decide(seen(hedge=-5.0, block=dear), TERMS, QUIET, command)
+    assert isinstance(decision, Hold)
+    assert decision.reason == "refused: gas price"
 
 
 def test_cooldown_counts_from_the_last_signature() -> None:

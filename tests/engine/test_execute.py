@@ -7,10 +7,10 @@ import pytest
 
 from keeper.engine.execute import settle
 from keeper.engine.tick import Desk, tick
-from keeper.model.chain import Address, BlockRef, Fees, Message
+from keeper.model.chain import Address, BlockRef, Fees, Log, Message
 from keeper.model.errors import Fatal
 from keeper.model.events import Halted, Sent, Settled, Signed
-from keeper.model.flow import Rebalance
+from keeper.model.flow import Mined, Rebalance
 from keeper.sim.memory_journal import MemoryJournal
 from keeper.sim.world import KEEPER, Crash, MortalJournal, Order, World, desk_of
 
@@ -134,6 +134,28 @@ def test_a_shallow_receipt_is_not_believed_and_a_reorg_reopens_it() -> None:
     assert abs(world.position + world.delta) < CLOSE
 
 
+def test_a_reorg_below_what_was_settled_halts_and_heals() -> None:
+    world = World()
+    journal = MemoryJournal()
+    desk = desk_of(world, journal)
+    until_quiet(world, desk)
+    settled = dict(world.pool)
+    world.reorg(5)
+    world.pool.clear()  # no node remembers it
+    tick(desk)
+    world.now_ms += 60_000
+    with pytest.raises(Fatal, match="took back transactions that were settled"):
+        tick(desk)
+    journal.append(Halted("as the loop does", world.now_ms))
+    tick(desk)
+    assert len(world.raws) == 2, "no fee helps: nothing is signed against a gap"
+    world.pool = settled | world.pool  # somebody remembers
+    for _ in range(4):
+        world.mine(oldest=True)
+    tick(desk)
+    assert outcomes(journal) == ["done", "done"]
+
+
 def test_a_stranger_on_our_nonce_is_fatal_once_it_is_deep() -> None:
     world = World()
     journal = MemoryJournal()
@@ -143,6 +165,37 @@ def test_a_stranger_on_our_nonce_is_fatal_once_it_is_deep() -> None:
     with pytest.raises(Fatal, match="used elsewhere"):
         tick(desk)
     assert outcomes(journal) == ["displaced"]
+
+
+def test_what_is_mined_between_two_questions_is_not_taken_for_a_strangers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    journal = MemoryJournal()
+    desk = desk_of(world, journal)
+    tick(desk)
+    nonce, receipt = world.nonce, world.mined
+
+    def go_on() -> None:
+        monkeypatch.undo()
+        for _ in range(3):
+            world.mine()
+
+    def ask_nonce(account: Address, *, depth: int = 0) -> int:
+        answer = nonce(account, depth=depth)
+        go_on()
+        return answer
+
+    def ask_receipt(hashes: tuple[str, ...], head: BlockRef) -> Mined | None:
+        answer = receipt(hashes, head)
+        go_on()
+        return answer
+
+    monkeypatch.setattr(world, "nonce", ask_nonce)
+    monkeypatch.setattr(world, "mined", ask_receipt)
+    tick(desk)
+    tick(desk)
+    assert outcomes(journal) == ["done"]
 
 
 def test_a_receipt_that_lags_behind_the_nonce_is_waited_for() -> None:
@@ -171,6 +224,39 @@ def test_a_mined_transaction_without_an_effect_is_fatal() -> None:
     with pytest.raises(Fatal, match="without an effect"):
         tick(desk)
     assert outcomes(journal) == ["no_effect"]
+
+
+def test_logs_of_others_are_not_an_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.inert = True
+    journal = MemoryJournal()
+    desk = desk_of(world, journal)
+    receipt, elsewhere = world.mined, Log(Address("0x" + "ee" * 20), (b"\x07" * 32,), b"", 0)
+
+    def mined(hashes: tuple[str, ...], head: BlockRef) -> Mined | None:
+        found = receipt(hashes, head)
+        return found and msgspec.structs.replace(found, logs=(elsewhere,))
+
+    monkeypatch.setattr(world, "mined", mined)
+    tick(desk)
+    world.mine()
+    world.mine()
+    with pytest.raises(Fatal, match="without an effect"):
+        tick(desk)
+
+
+def test_the_journal_knows_the_next_nonce_better_than_a_node_that_lags(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    journal = MemoryJournal()
+    desk = desk_of(world, journal)
+    until_quiet(world, desk)
+    world.delta = 20.0
+    monkeypatch.setattr(world, "nonce", lambda _account, depth=0: depth)
+    tick(desk)
+    first, second = (e.attempt.nonce for e in journal.events if isinstance(e, Signed))
+    assert second == first + 1
 
 
 def test_a_revert_on_inclusion_fails_the_intent_and_the_next_tick_decides_afresh() -> None:

@@ -70,7 +70,7 @@ class Reaction(Struct, frozen=True):
     cpu_ns: int
     """Processor time of the loop's thread."""
     writes_ns: tuple[int, ...]
-    """Each write to the journal in it, fsync included."""
+    """Each write to the journal in it: the intent, then the signed bytes with their fsync."""
     requests: Counter[str]
     """To the node, by method."""
 

@@ -4,7 +4,9 @@ Every block is twelve seconds after the one before, and the keeper's wall clock 
 block's timestamp: so the mandatory cooldown passes between two events without anybody waiting.
 """
 
+import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
@@ -13,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from keeper.devnet.chain import BLOCK_S, Tx
-from keeper.devnet.world import World
+from keeper.devnet.world import World, start_world
 from keeper.devnet.worlds import chainlink, perp_v2
 from keeper.model.errors import Transient
 
@@ -93,6 +95,32 @@ class Stage:
         """Make a block of whatever waits in the mempool."""
         self.begin_block()
         self.end_block()
+
+
+@contextmanager
+def world_apart(*, pinned: bool) -> Iterator[World]:
+    """Start a world; if *pinned*, the first core is left to the keepers and the rest to the node.
+
+    So a node does not empty the caches of whoever waits for it, as little as one on another machine
+    would. It takes two cores and Linux.
+    """
+    cores = _cores() if pinned else set()
+    if len(cores) < 2:  # noqa: PLR2004  # one for each
+        with start_world() as world:
+            yield world
+        return
+    first = min(cores)
+    os.sched_setaffinity(0, cores - {first})
+    try:
+        with start_world() as world:
+            os.sched_setaffinity(0, {first})
+            yield world
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def _cores() -> set[int]:
+    return os.sched_getaffinity(0) if sys.platform == "linux" else set()
 
 
 @contextmanager

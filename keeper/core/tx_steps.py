@@ -10,6 +10,7 @@ a step; `engine/execute.py` takes the step and gathers new facts.
     nonce used, not deep, no receipt        -> Wait      the receipt may lag behind
     young                                   -> Wait
     due                                     -> Resend    a dropped transaction looks like this
+    old, a nonce below ours is free again   -> Undone    a reorg took back what was settled
     old, a replacement fits below the cap   -> Bump
     old, at the cap                         -> Resend
 """
@@ -71,7 +72,11 @@ class Displace(Struct, frozen=True):
     """Close the intent as impossible and halt: the key is used elsewhere."""
 
 
-Step = Abandon | Settle | Wait | Resend | Bump | Displace
+class Undone(Struct, frozen=True):
+    """Wait for a person: no fee gets this mined before the transactions below it are back."""
+
+
+Step = Abandon | Settle | Wait | Resend | Bump | Displace | Undone
 
 
 def next_step(
@@ -87,14 +92,17 @@ def next_step(
         return Displace()
     if facts.nonce_mined > nonce:
         return Wait()
-    return _nudge(attempts, facts.now_ms, policy, fresh=fresh, cap_wei=cap_wei)
+    return _nudge(attempts, facts, policy, fresh=fresh, cap_wei=cap_wei)
 
 
 def _nudge(
-    attempts: tuple[Attempt, ...], now_ms: int, policy: TxPolicy, *, fresh: Fees, cap_wei: int
+    attempts: tuple[Attempt, ...], facts: Facts, policy: TxPolicy, *, fresh: Fees, cap_wei: int
 ) -> Step:
-    age_s = (now_ms - attempts[-1].signed_at_ms) / 1_000
+    age_s = (facts.now_ms - attempts[-1].signed_at_ms) / 1_000
     if age_s >= policy.bump_after_s:
+        # Not before: a node that lags behind shows an older nonce for a moment.
+        if facts.nonce_mined < attempts[-1].nonce:
+            return Undone()
         bumped = fees.replacement(highest(attempts), fresh, cap_wei=cap_wei)
         return Bump(bumped) if bumped is not None else Resend()
     return Resend() if age_s >= policy.resend_after_s else Wait()

@@ -18,6 +18,7 @@ from keeper.core.tx_steps import (
     Resend,
     Settle,
     TxPolicy,
+    Undone,
     Wait,
     next_step,
 )
@@ -136,17 +137,32 @@ def _step(hands: Hands, venue: Venue | None, pending: Open, head: BlockRef) -> b
         case Bump(fees=bumped):
             _sign_and_send(hands, intent, venue.prepare(intent), attempts[-1].nonce, bumped)
             return False
-        case Displace():
-            _close(hands, intent, "displaced", f"nonce {attempts[-1].nonce} was used elsewhere")
-            raise Fatal(
-                "the keeper's key was used elsewhere",
-                intent=intent.id,
-                nonce=attempts[-1].nonce,
-                remedy="find out who holds the key, then `keeper resume`",
-            )
+        case Displace() | Undone():
+            return _call_a_person(hands, pending, step)
         case never:
             assert_never(never)
     return True
+
+
+def _call_a_person(hands: Hands, pending: Open, step: Displace | Undone) -> bool:
+    intent, nonce = pending.intent, pending.attempts[-1].nonce
+    if isinstance(step, Displace):
+        _close(hands, intent, "displaced", f"nonce {nonce} was used elsewhere")
+        raise Fatal(
+            "the keeper's key was used elsewhere",
+            intent=intent.id,
+            nonce=nonce,
+            remedy="find out who holds the key, then `keeper resume`",
+        )
+    if hands.log.journal.halted() is None:
+        raise Fatal(
+            "the chain took back transactions that were settled: an earlier nonce is free again",
+            intent=intent.id,
+            nonce=nonce,
+            remedy="a reorg was deeper than `confirmations`, or the node lost blocks: once they "
+            "are mined again, `keeper resume`; and raise confirmations",
+        )
+    return False
 
 
 def _facts(hands: Hands, pending: Open, head: BlockRef) -> Facts:

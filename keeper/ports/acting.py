@@ -85,10 +85,7 @@ class Journal(Protocol):
     """Durable memory of what was tried. It never says what is held: the chain does."""
 
     def append(self, *events: Event) -> None:
-        """Return only once all *events* would survive the end of this process, in one transaction.
-
-        From the first that something outside depends on (signed bytes, an outcome, a halt), it and
-        all before it survive a power cut as well.
+        """Return only once all *events* would survive a crash, in one transaction.
 
         Raises:
             Fatal: A constraint that makes a double impossible was about to break.

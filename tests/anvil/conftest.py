@@ -440,10 +440,11 @@ class Running:
         self.beside.close()
         self.journal.close()
 
-    @staticmethod
-    def _holds(note: Decided) -> bool:
+    def _holds(self, note: Decided) -> bool:
         reason = getattr(note.decision, "reason", "")
-        return reason == "inside the band" or reason.startswith("halted")
+        if self.beside.halted() is not None:
+            return bool(reason.startswith("halted"))
+        return bool(reason == "inside the band")
 
 
 @contextmanager

@@ -167,7 +167,8 @@ def test_the_replaced_transaction_may_be_the_one_that_is_mined(office: Office, r
     first = attempts(running)[0]
     running.clock.ahead_s += 21 * 60
     running.keeper.mailbox.post("test")
-    running.until(lambda: len(attempts(running)) == 2)
+    running.until_sent(2)
+    assert len(attempts(running)) == 2
     # The replacement never reaches this node's pool; the first one does, again.
     office.world.chain.drop_pending()
     office.world.chain.rpc.call("eth_sendRawTransaction", f"0x{first.raw.hex()}")

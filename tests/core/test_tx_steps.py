@@ -13,6 +13,7 @@ from keeper.core.tx_steps import (
     Settle,
     Step,
     TxPolicy,
+    Undone,
     Wait,
     highest,
     next_step,
@@ -42,6 +43,8 @@ def step(facts: Facts, *, attempts: tuple[Attempt, ...] = (ATTEMPT,), cap_wei: i
         ({"now_ms": 14_999}, Wait()),
         ({"now_ms": 15_000}, Resend()),
         ({"now_ms": 45_000}, Bump(Fees(901, 91))),
+        ({"now_ms": 44_999, "nonce_mined": 6, "nonce_deep": 6}, Resend()),
+        ({"now_ms": 45_000, "nonce_mined": 6, "nonce_deep": 6}, Undone()),
     ],
 )
 def test_every_row_of_the_table(change: dict[str, object], expected: Step) -> None:

@@ -5,7 +5,13 @@ from functools import cached_property
 from typing import Any, Final
 
 from keeper.adapters.chain import gather
-from keeper.adapters.chain.codec import decode, decode_aggregate3, decode_all, encode_aggregate3
+from keeper.adapters.chain.codec import (
+    Decoder,
+    decode_aggregate3,
+    decode_all,
+    decoder,
+    encode_aggregate3,
+)
 from keeper.model.chain import Address, Answer, BlockRef, Call
 from keeper.model.errors import BadData, CallReverted, KeeperError
 
@@ -40,6 +46,11 @@ class _Part:
     def data(self) -> bytes:
         """The request's data."""
         return encode_aggregate3((call.to, call.data) for call in self.calls)
+
+    @cached_property
+    def decoders(self) -> list[Decoder]:
+        """How each answer is read."""
+        return [decoder(call.returns) for call in self.calls]
 
 
 def _split(calls: list[Call], chunk: int) -> list[_Part]:
@@ -126,7 +137,7 @@ class Multicall:
                     if not (succeeded or returned):
                         places.append(len(found) + place)
                         silent.append(part.calls[place])
-                found += _decoded(part.calls, results)
+                found += _decoded(part, results)
         except CallReverted:  # each call may fail by itself, so together they met the gas cap
             calls = [call for part in parts for call in part.calls]
             return self._ask(_split(calls, (size + 1) // 2), at)
@@ -150,10 +161,11 @@ class Multicall:
             (returned,) = self._eth_calls(call.to, (call.data,), at)
         except CallReverted as error:
             return error
-        return _read(call, returned)
+        return _read(call, decoder(call.returns), returned)
 
 
-def _decoded(calls: list[Call], results: list[tuple[bool, bytes]]) -> list[_Found]:
+def _decoded(part: _Part, results: list[tuple[bool, bytes]]) -> list[_Found]:
+    calls = part.calls
     returns = calls[0].returns
     if len(calls) >= _MANY and all(call.returns == returns for call in calls):
         try:
@@ -162,14 +174,14 @@ def _decoded(calls: list[Call], results: list[tuple[bool, bytes]]) -> list[_Foun
         except BadData:
             pass  # one of them is odd: which one, the slow way tells
     return [
-        _read(call, returned)
+        _read(call, decode, returned)
         if succeeded
         else CallReverted("the call reverted", data=returned, to=call.to)
-        for call, (succeeded, returned) in zip(calls, results, strict=True)
+        for call, decode, (succeeded, returned) in zip(calls, part.decoders, results, strict=True)
     ]
 
 
-def _read(call: Call, returned: bytes) -> _Found:
+def _read(call: Call, decode: Decoder, returned: bytes) -> _Found:
     if call.returns and not returned:
         return CallReverted(
             f"no code or empty answer at {call.to}",
@@ -177,7 +189,7 @@ def _read(call: Call, returned: bytes) -> _Found:
             selector=f"0x{call.data[:4].hex()}",
         )
     try:
-        return decode(call.returns, returned)
+        return decode(returned)
     except BadData as error:
         facts: dict[str, Any] = error.facts
         return CallReverted(error.message, data=returned, to=call.to, **facts)

@@ -273,15 +273,16 @@ class PerpV2:
                 liquidity=liquidity,
             )
         self._fee_ratio_e6 = fee_ratio
+        size_base = _closable(size)
         return VenueState(
-            size_base=_closable(size),
+            size_base=size_base,
             open_notional_usd=_human(open_notional),
             pending_funding_usd=_human(funding),
             account_value_usd=_human(value),
             free_collateral_usd=from_base_units(free, vault_decimals),
             margin_ratio=value / exposure if exposure else None,
             liquidation_price=liquidation_price(
-                size_base=_closable(size),
+                size_base=size_base,
                 mark_price=_human(mark),
                 account_value_usd=_human(value),
                 exposure_usd=_human(exposure),

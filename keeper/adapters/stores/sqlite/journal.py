@@ -1,7 +1,7 @@
 """The journal of one keeper, in one SQLite file with a write-ahead log.
 
-One `append` is one transaction, and waits for the disk where something outside depends on it. One
-process acts and holds the lock; any other may read, halt, resume and ask.
+One `append` is one transaction and one fsync. One process acts and holds the lock; any other may
+read, halt, resume and ask.
 """
 
 import sqlite3
@@ -25,9 +25,7 @@ from keeper.model.events import (
     Halted,
     Intended,
     Resumed,
-    Sent,
     Signed,
-    Troubled,
 )
 from keeper.model.flow import Command, Hold, VolState
 from keeper.model.units import DAY_S
@@ -63,10 +61,6 @@ class _Guard:
         self._lock.release()
         if isinstance(error, sqlite3.Error):
             raise opening.refusal(error) from error
-
-
-THOUGHTS: Final = Decided | Intended | Sent | Troubled
-"""What nothing outside depends on yet. A send is looked up on the chain, never in the journal."""
 
 
 class SqliteJournal:
@@ -132,11 +126,7 @@ class SqliteJournal:
         return cls(opening.connect_in_memory(chain_id), chain_id, lock=None, acting=True)
 
     def append(self, *events: Event) -> None:
-        """Return only once all *events* would survive the end of this process, in one transaction.
-
-        They survive a power cut, too, from the first one that something outside depends on: the
-        write-ahead log is one file in one order, so the fsync of a `Signed` carries its `Intended`
-        and all before it to the disk. Until then a lost thought is a thought nobody acted on.
+        """Return only once all *events* would survive a power cut, in one transaction.
 
         Raises:
             Fatal: A constraint refuses one of them, or the disk does; none was written.
@@ -147,7 +137,7 @@ class SqliteJournal:
             return
         self._refuse_bystanders(events)
         encoded = [(event, writing.ENCODER.encode(event)) for event in events]
-        with self._transaction(synced=not all(isinstance(event, THOUGHTS) for event in events)):
+        with self._transaction():
             tip = writing.read_tip(self._db, self._genesis)
             for event, data in encoded:
                 tip = writing.write(self._db, tip, event, data, self._chain_id)
@@ -307,10 +297,8 @@ class SqliteJournal:
         self._appends = 0
 
     @contextmanager
-    def _transaction(self, *, synced: bool = True) -> Iterator[None]:
+    def _transaction(self) -> Iterator[None]:
         with self._guard:
-            if not synced:
-                self._db.execute("PRAGMA synchronous = NORMAL")
             # IMMEDIATE: the end of the log must not move between reading and writing it.
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -319,8 +307,6 @@ class SqliteJournal:
             finally:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
-                if not synced:
-                    self._db.execute("PRAGMA synchronous = FULL")
 
     @contextmanager
     def _snapshot(self) -> Iterator[None]:

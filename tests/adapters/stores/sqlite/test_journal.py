@@ -11,7 +11,7 @@ import pytest
 from keeper.adapters.stores.sqlite import SqliteJournal, journal, opening, reading
 from keeper.model.chain import ChainId
 from keeper.model.errors import ConfigError, Fatal, Transient
-from keeper.model.events import Event, Halted, Intended, Resumed, Settled, Signed
+from keeper.model.events import Halted, Intended, Resumed, Settled, Signed
 from keeper.ports.acting import Journal
 from keeper.testing.conformance.journal_events import (
     ACCOUNT,
@@ -168,40 +168,10 @@ def test_a_reader_sees_one_moment_while_the_keeper_writes(
 # Disks
 
 
-def test_a_commit_waits_for_the_disk_unless_it_is_told_otherwise(acting: SqliteJournal) -> None:
+def test_every_commit_waits_for_the_disk(acting: SqliteJournal) -> None:
     assert acting._db.execute("PRAGMA synchronous").fetchone() == (2,)
     assert acting._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert acting._db.execute("PRAGMA foreign_keys").fetchone() == (1,)
-
-
-def settings_while(acting: SqliteJournal, *events: Event) -> set[int]:
-    """Return what `synchronous` was set to in the transactions of one append; 2 is FULL."""
-    seen: set[int] = set()
-
-    def look(statement: str) -> None:
-        if statement.startswith("COMMIT"):
-            seen.add(statement_level[0])
-        elif "synchronous" in statement:
-            statement_level[0] = 1 if "NORMAL" in statement else 2
-
-    statement_level = [2]
-    acting._db.set_trace_callback(look)
-    acting.append(*events)
-    acting._db.set_trace_callback(None)
-    assert acting._db.execute("PRAGMA synchronous").fetchone() == (2,)
-    return seen
-
-
-def test_what_something_outside_depends_on_waits_for_the_disk_and_a_thought_does_not(
-    acting: SqliteJournal,
-) -> None:
-    intent = an_intent()
-    life = a_life(intent, 0)
-    waits = {type(event).__name__: settings_while(acting, event) for event in life}
-    assert waits == {"Intended": {1}, "Signed": {2}, "Sent": {1}, "Settled": {2}}
-    assert settings_while(acting, a_rebalance()) == {1}
-    assert settings_while(acting, a_rebalance(), Halted("enough", NOW_MS)) == {2}
-    assert settings_while(acting, Resumed("go on", NOW_MS)) == {2}
 
 
 def test_one_append_is_one_commit(acting: SqliteJournal) -> None:

@@ -48,7 +48,8 @@ COOLDOWN_S: Final = 1.0
 """The shortest that keeper.toml takes; a keeper that rests is easily killed."""
 LONGEST_DEATH_BLOCKS: Final = 3
 SETTLING_BLOCKS: Final = 200
-START_S: Final = 30.0
+START_S: Final = 120.0
+"""A disk that others keep busy may hold its fsync back for long."""
 QUICK: Final = {
     "resend_after": "1 s",
     "bump_after": "2 s",

@@ -28,9 +28,8 @@ def book(desk: Desk, book: Book, head: BlockRef) -> Iterator[Check]:
     yield _price(f"{name} price", quote, head, book.terms.limits.max_price_age_s)
     price = quote.price if isinstance(quote, Quote) else None
     for key, vault in book.vaults.items():
-        yield _vault(
-            f"{name} {key}", read_all(desk.chain, head, {"": vault.read()})[""], book, price
-        )
+        state = read_all(desk.chain, head, {"": vault.read()})[""]
+        yield _vault(f"{name} {key}", state, book, price, head.timestamp_s)
     yield from _venue(f"{name} venue", _state(desk, book.venue, head), book, price)
 
 
@@ -59,14 +58,16 @@ def _price(name: str, quote: Quote | BadData, head: BlockRef, limit_s: int | Non
     return Check(name, "ok", found)
 
 
-def _vault(name: str, state: VaultState | BadData, book: Book, price: float | None) -> Check:
+def _vault(
+    name: str, state: VaultState | BadData, book: Book, price: float | None, now_s: int
+) -> Check:
     if isinstance(state, BadData):
         return Check(name, "fail", str(state))
     legs = f"{len(state.legs)} leg" + ("" if len(state.legs) == 1 else "s")
     if price is None:
         return Check(name, "ok", legs)
     try:
-        held = exposure.net(state.legs, book.terms.asset, price)
+        held = exposure.net(state.legs, book.terms.asset, price, now_s)
     except BadData as unusable:
         return Check(name, "fail", str(unusable))
     return Check(

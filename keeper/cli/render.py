@@ -5,10 +5,22 @@ Pure: values in, text out. `tests/cli/test_render.py` holds the exact text.
 
 from typing import assert_never
 
-from keeper.cli.numbers import ago, moment, percent, plain, quantity, signed, usd
+from keeper.cli.numbers import ago, duration, moment, percent, plain, quantity, signed, usd
+from keeper.core.gas_regime import regime
+from keeper.core.policies import FAR
 from keeper.model.events import Decided
-from keeper.model.flow import Band, Costs, Decision, Gate, Halt, Hold, Reasoning, Rebalance
-from keeper.model.units import GWEI
+from keeper.model.flow import (
+    Band,
+    Costs,
+    Decision,
+    Exposure,
+    Gate,
+    Halt,
+    Hold,
+    Reasoning,
+    Rebalance,
+)
+from keeper.model.units import GWEI, YEAR_S
 
 BAR_WIDTH = 31
 BAR_SCALE = 1.5
@@ -37,14 +49,18 @@ def reasoning(why: Reasoning, symbol: str) -> list[str]:
         _row("sigma", f"{percent(why.sigma)} a year"),
         _row("delta", f"{signed(why.exposure.delta)}, gamma {signed(why.exposure.gamma)} per USD, "
              f"value {usd(why.exposure.value_usd)}"),
+        *aging(why.exposure),
+        *rates(why.exposure),
         _row("target", f"{signed(-why.hedge_ratio * why.exposure.delta)} "
              f"(hedge ratio {plain(why.hedge_ratio)})"),
         _row("hedge", signed(why.hedge)),
         _row("net", f"{signed(why.net)}, costs {usd(why.risk_now_usd_per_year)} a year in risk"),
-        _row("band", f"±{plain(why.band.outer)} outer, ±{plain(why.band.inner)} inner  "
-             f"{bar(why.net, why.band)}"),
+        *policy(why),
+        _row("band", edges(why)),
+        *levels(why),
         _row("gates", ""),
         *gates(why.gates, symbol),
+        *wrong(why),
         _row("trade", trade(why)),
         _row("would trade", f"if {why.would_trade_if}"),
     ]  # fmt: skip
@@ -74,6 +90,65 @@ def gates(verdicts: tuple[Gate, ...], symbol: str = "base") -> list[str]:
         f"    {'✓' if gate.ok else '✗'} {gate.name:<{width}}  {_gate(gate, symbol)}"
         for gate in verdicts
     ]
+
+
+def aging(exposure: Exposure) -> list[str]:
+    """Return the line on what options add; none where nothing ages."""
+    if exposure.vega == exposure.theta == 0.0:
+        return []
+    greeks = f"vega {usd(exposure.vega)}, theta {usd(exposure.theta)} a year"
+    if exposure.delta_in_1h is None or exposure.delta_in_1d is None:
+        return [_row("options", greeks)]
+    soon = f"delta {signed(exposure.delta_in_1h)} in 1 h, {signed(exposure.delta_in_1d)} in 1 d"
+    return [_row("options", f"{greeks}; {soon} if the price stands still")]
+
+
+def rates(exposure: Exposure) -> list[str]:
+    """Return the line on wrapped tokens; none where there are none."""
+    if exposure.rate_usd == 0.0:
+        return []
+    words = f"{usd(exposure.rate_usd)} redeems at an exchange rate, which no hedge covers"
+    return [_row("rate risk", words)]
+
+
+def policy(why: Reasoning) -> list[str]:
+    """Return the line on who says so, and what an error is worth to it; none in old records."""
+    words = f"{why.policy}, risk aversion {why.risk_aversion:.3g} /USD"
+    return [_row("policy", words)] if why.policy else []
+
+
+def edges(why: Reasoning) -> str:
+    """Return the band in figures and as a line."""
+    if why.band.outer >= FAR:
+        return "none: no size of the net delta starts a trade"
+    figures = f"±{plain(why.band.outer)} outer, ±{plain(why.band.inner)} inner"
+    return f"{figures}  {bar(why.net, why.band)}"
+
+
+def levels(why: Reasoning) -> list[str]:
+    """Return the line on cheap and dear gas; none while the two are not known apart."""
+    if why.gas is None or (known := regime(why.gas, why.costs)) is None:
+        return []
+    lasts = duration(known.expensive_years * YEAR_S)
+    now = "dear" if known.expensive_now else "cheap"
+    cheap, dear = usd(known.cheap_usd), usd(known.expensive_usd)
+    return [_row("gas levels", f"{now} now; a trade {cheap} or {dear}, dear lasts {lasts}")]
+
+
+def wrong(why: Reasoning) -> list[str]:
+    """Return the lines on what the band would be if a number were half or double of what it is."""
+    if not why.sensitivity:
+        return []
+    width = max(len(each.of) for each in why.sensitivity)
+    lines = [_row("if wrong", "")]
+    for of in dict.fromkeys(each.of for each in why.sensitivity):
+        words = ", ".join(
+            f"×{plain(each.times)}: ±{plain(each.outer)} outer, ±{plain(each.inner)} inner"
+            for each in why.sensitivity
+            if each.of == of
+        )
+        lines.append(f"    {of:<{width}}  {words}")
+    return lines
 
 
 def trade(why: Reasoning) -> str:

@@ -3,7 +3,8 @@
 from msgspec import Struct
 
 from keeper.cli.numbers import ago, plain, signed, usd
-from keeper.cli.render import bar, verdict
+from keeper.cli.render import bar, edges, verdict
+from keeper.core.policies import FAR
 from keeper.model.events import Decided
 from keeper.model.flow import Reasoning
 from keeper.ports.acting import History, Open, Request
@@ -85,8 +86,14 @@ def _numbers(why: Reasoning) -> list[str]:
         _row("  price", f"{usd(why.exposure.price)} at block {why.block.number:,}"),
         _row("  delta", f"{signed(why.exposure.delta)}, hedge {signed(why.hedge)}, "
              f"net {signed(why.net)}"),
-        _row("  band", f"{bar(why.net, why.band)}  ±{plain(why.band.outer)}"),
+        _row("  band", _band(why)),
     ]  # fmt: skip
+
+
+def _band(why: Reasoning) -> str:
+    if why.band.outer >= FAR:
+        return edges(why)
+    return f"{bar(why.net, why.band)}  ±{plain(why.band.outer)}"
 
 
 def _row(label: str, words: str) -> str:

@@ -107,8 +107,11 @@ def _sum_and_gap(fixed: float, prop: float, impact: float) -> tuple[float, float
     s = 1 on in these units: Newton overshoots the root at most once and then descends on it.
     """
     s = cbrt(prop + cbrt(fixed) ** 2 + 2.0 * sqrt(fixed) * sqrt(impact))
+    d = cbrt(fixed / s)
+    if impact > 0.0:
+        d = min(d, sqrt(fixed / impact))
     while True:
-        d = _gap(s, fixed, impact)
+        d = _gap(s, fixed, impact, d)
         stiffness = 3.0 * s * d + 2.0 * impact
         slope = 3.0 * s * s - d * d
         if stiffness:
@@ -116,15 +119,16 @@ def _sum_and_gap(fixed: float, prop: float, impact: float) -> tuple[float, float
         step = (s * (s * s - d * d) - prop - 2.0 * impact * d) / slope
         s -= step
         if abs(step) <= TOLERANCE * s:
-            return s, _gap(s, fixed, impact)
+            return s, _gap(s, fixed, impact, d)
 
 
-def _gap(s: float, fixed: float, impact: float) -> float:
-    """Return the root d of s·d³ + impact·d² = fixed; Newton descends from an upper bound."""
-    d = cbrt(fixed / s)
+def _gap(s: float, fixed: float, impact: float, d: float) -> float:
+    """Return the root d of s·d³ + impact·d² = fixed, from a guess *d* above zero.
+
+    The left side is convex and increasing: Newton passes the root at most once, then descends.
+    """
     if impact == 0.0:
-        return d
-    d = min(d, sqrt(fixed / impact))
+        return cbrt(fixed / s)
     while True:
         step = (d * d * (s * d + impact) - fixed) / (d * (3.0 * s * d + 2.0 * impact))
         d -= step
@@ -201,7 +205,8 @@ def limit_band(  # noqa: PLR0913  # a band, its limit, and the five numbers the 
         kappa * (prop_cost / x_max**3 + 2.0 * impact / x_max**2),
     )
     gap = x_max - inner
-    per_gap = fixed_cost / gap + impact * gap if fixed_cost else 0.0
+    # No gap: it is lost in the rounding of the edges, or there is no fixed cost.
+    per_gap = fixed_cost / gap + impact * gap if fixed_cost and gap else 0.0
     cost_rate_usd = risk_weight * (inner * inner + x_max * x_max) / 12.0 + sigma_x * sigma_x * (
         prop_cost + per_gap
     ) / (x_max + inner)

@@ -9,7 +9,7 @@ With D = e^(−r·T), C = e^(−q·T), v = σ·√T, x = ln(S/K) + (r − q)·T,
     price = sign·(S·C·N(sign·d₁) − K·D·N(sign·d₂))         delta = sign·C·N(sign·d₁)
     gamma = C·φ(d₁)/(S·v)         vega  = S·C·φ(d₁)·√T      rho   = sign·K·T·D·N(sign·d₂)
     vanna = −C·φ(d₁)·d₂/σ         volga = vega·d₁·d₂/σ
-    theta = −S·C·φ(d₁)·v/(2·T) + sign·(q·S·C·N(sign·d₁) − r·K·D·N(sign·d₂))
+    theta = −½·gamma·S²·σ² + sign·(q·S·C·N(sign·d₁) − r·K·D·N(sign·d₂))
 
 Black-76 is the same on a forward, with q = r, except that rho = −T·price.
 At expiry, and with a volatility of zero, the results are their limits; they are never NaN.
@@ -17,23 +17,24 @@ At expiry, and with a volatility of zero, the results are their limits; they are
 
 from collections.abc import Callable, Sequence
 from math import log, pi, sqrt
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import erfcinv, erfcx, ndtr
+from scipy.special import erfcinv, erfcx
 
+from keeper.core.normal import INV_SQRT_2PI, Floats, density_of, distribution
 from keeper.model.errors import BadData
 
-Floats: TypeAlias = NDArray[np.float64]
+BLOCK: Final = 16_384
+"""Options worked on at a time: few enough for the caches, enough that a call of numpy is cheap."""
 
-BLOCK: Final = 8192
-"""Options worked on at a time: a block's intermediates stay in the second-level cache."""
-
-INV_SQRT_2PI: Final = 1.0 / sqrt(2.0 * pi)
 HALF_LN_2PI: Final = 0.5 * log(2.0 * pi)
 SQRT_HALF: Final = sqrt(0.5)
 SQRT_HALF_PI: Final = sqrt(0.5 * pi)
+
+SPLITTER: Final = 2.0**27 + 1.0
+"""Cuts a double into two halves whose products are exact."""
 
 LEAST_DEVIATION: Final = 1e-100
 """A total volatility v below this is zero: d² would overflow."""
@@ -142,11 +143,11 @@ def _blocked(
 
 
 def _refuse_nonsense(sign: Floats, **inputs: Floats) -> None:
-    if not np.all(np.abs(sign) == 1.0):
+    if not (np.abs(sign) == 1.0).all():
         raise BadData("the sign of an option is +1 for a call or −1 for a put")
     for name, values in inputs.items():
         least, most = BOUNDS[name]
-        low, high = values.min(), values.max()
+        low, high = (values.min(), values.max()) if values.ndim else (values, values)
         if not least <= low <= high <= most:  # a NaN fails too
             raise BadData(
                 f"the {name} of an option is not plausible",
@@ -170,33 +171,81 @@ def _fill_greeks(out: Floats, block: Sequence[Floats]) -> None:
     root_years = np.sqrt(years)
     deviation = sigma * root_years
     carry = np.exp(-carry_yield * years)
-    moneyness, drift, half_variance = np.log(spot / strike), rate - carry_yield, 0.5 * sigma * sigma
-    # Rates first: in d1 ± v the volatility would swallow a small drift.
-    d1 = (moneyness + (drift + half_variance) * years) / deviation
-    d2 = (moneyness + (drift - half_variance) * years) / deviation
-    delta = sign * ndtr(sign * d1) * carry
+    # In place wherever it can be: fewer arrays leave more of the cache to each.
+    d1, d2 = np.empty((2, out.shape[1]))
+    _fill_deviations(d1, d2, np.log(spot / strike) + (rate - carry_yield) * years, deviation)
+    _fill_at_the_money(d1, d2, spot == strike, (rate, carry_yield, sigma, years))
+    density = density_of(d1)
+    delta = np.multiply(distribution(sign * d1, density), sign * carry, out=out[DELTA])
+    density *= carry
     held = delta * spot
-    owed = sign * ndtr(sign * d2) * (np.exp(-rate * years) * strike)
-    density = carry * INV_SQRT_2PI * np.exp(-0.5 * d1 * d1)
-    vega = density * spot * root_years
-    bend = d2 / sigma
-    np.maximum(held - owed, 0.0, out=out[PRICE])
-    out[DELTA] = delta
-    np.divide(density, spot * deviation, out=out[GAMMA])
-    out[VEGA] = vega
-    np.subtract(carry_yield * held - rate * owed, vega * sigma / (2.0 * years), out=out[THETA])
+    owed = distribution(sign * d2, density_of(d2))
+    owed *= sign * strike
+    owed *= np.exp(-rate * years)
+    price = np.subtract(held, owed, out=out[PRICE])
+    np.maximum(price, 0.0, out=price)
+    gamma = np.divide(density, spot * deviation, out=out[GAMMA])
+    theta = np.multiply(gamma, (spot * spot * -0.5) * (sigma * sigma), out=out[THETA])
+    theta += carry_yield * held
+    theta -= rate * owed
     np.multiply(owed, years, out=out[RHO])
-    np.multiply(-density, bend, out=out[VANNA])
+    bend = np.divide(d2, sigma, out=d2)
+    vega = np.multiply(density, spot * root_years, out=out[VEGA])
     np.multiply(vega * d1, bend, out=out[VOLGA])
+    np.multiply(density, -bend, out=out[VANNA])
     still = deviation < LEAST_DEVIATION
     if still.any():
-        still = np.broadcast_to(still, out.shape[1:])
-        _fill_still(out, still, [np.broadcast_to(each, still.shape)[still] for each in block])
+        _fill_still(out, np.broadcast_to(still, out.shape[1:]), block)
+
+
+def _fill_deviations(d1: Floats, d2: Floats, moneyness: Floats, deviation: Floats) -> None:
+    """Write d₁ and d₂, each from *moneyness* x: their difference v would swallow a small x."""
+    half_variance = 0.5 * deviation * deviation
+    np.divide(moneyness + half_variance, deviation, out=d1)
+    np.divide(moneyness - half_variance, deviation, out=d2)
+
+
+def _fill_at_the_money(
+    d1: Floats, d2: Floats, there: NDArray[np.bool_], block: tuple[Floats, ...]
+) -> None:
+    """Write d₁ and d₂ at the money, exact to a rounding also where drift and variance cancel.
+
+    There what rounding took from the terms is put back; elsewhere that of the logarithm is left.
+    """
+    if not there.any():
+        return
+    there = np.broadcast_to(there, d1.shape)
+    rate, carry_yield, sigma, years = (np.broadcast_to(each, d1.shape)[there] for each in block)
+    drift, half_variance = rate - carry_yield, 0.5 * sigma * sigma
+    lost_drift, lost_half = _lost_in_difference(rate, carry_yield, drift), _lost_in_half(sigma)
+    root_years = np.sqrt(years)
+    deviation = sigma * root_years
+    for found, total, lost in (
+        (d1, drift + half_variance, lost_drift + lost_half),
+        (d2, drift - half_variance, lost_drift - lost_half),
+    ):
+        found[there] = (total * years) / deviation + lost * (years / deviation)
+
+
+def _lost_in_difference(one: Floats, other: Floats, difference: Floats) -> Floats:
+    """Return what rounding took from one − other. Knuth, TAOCP 2, 4.2.2."""
+    back = difference - one
+    return (one - (difference - back)) - (other + back)
+
+
+def _lost_in_half(sigma: Floats) -> Floats:
+    """Return what rounding took from ½·σ·σ. Dekker, Numerische Mathematik 18 (1971)."""
+    wide = SPLITTER * sigma
+    high = wide - (wide - sigma)
+    low = sigma - high
+    return 0.5 * (((high * high - sigma * sigma) + 2.0 * high * low) + low * low)
 
 
 def _fill_still(out: Floats, still: NDArray[np.bool_], block: Sequence[Floats]) -> None:
     """Write the limits where no movement is left: the option is its forward intrinsic value."""
-    sign, spot, strike, years, sigma, rate, carry_yield = block
+    sign, spot, strike, years, sigma, rate, carry_yield = (
+        np.broadcast_to(each, still.shape)[still] for each in block
+    )
     root_years = np.sqrt(years)
     carry = np.exp(-carry_yield * years)
     moneyness = np.log(spot / strike) + (rate - carry_yield) * years

@@ -108,7 +108,9 @@ class Observer:
         """Return the newest block, valued at the true *price* even if the feed is silent."""
         view = self.look()
         legs = [leg for vault in view.vaults.values() for leg in vault.legs]
-        exposure = exposures.net(legs, self._desk.books[0].terms.asset, price)
+        exposure = exposures.net(
+            legs, self._desk.books[0].terms.asset, price, view.block.timestamp_s
+        )
         gas_price_wei = view.block.base_fee_wei + GWEI
         return Row(
             number=view.block.number,

@@ -168,4 +168,5 @@ def _memory(book: Book, history: History, now_ms: int) -> Memory:
         ),
         gas_units=history.last_gas_used or book.venue.typical_gas,
         volatility=history.volatility,
+        gas=history.gas,
     )

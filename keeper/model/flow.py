@@ -41,14 +41,23 @@ class Exposure(Struct, frozen=True):
     gamma: float
     """Change of delta per USD of price."""
     vega: float
+    """USD per 1.0 of volatility."""
     theta: float
     """USD per year."""
     value_usd: float
+    """Marked to the market at `price`."""
     price: float
+    rate_usd: float = 0.0
+    """USD that wrapped tokens would gain if their exchange rates doubled: a risk apart, which a
+    hedge of the asset does not take away."""
+    delta_in_1h: float | None = None
+    """Units of the asset an hour from now, if the price stands still; None in old records."""
+    delta_in_1d: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse NaN and infinity: bad numbers stop here, not at a venue."""
-        if not all(isfinite(getattr(self, name)) for name in self.__struct_fields__):
+        numbers = (getattr(self, name) for name in self.__struct_fields__)
+        if not all(number is None or isfinite(number) for number in numbers):
             raise BadData("exposure is not finite", delta=self.delta, gamma=self.gamma)
 
 
@@ -73,6 +82,32 @@ class VolState(Struct, frozen=True):
     weight: float = 1.0
     """Share of the weights that the observed rounds cover: 0 before the first return, near 1 after
     a few half-lives."""
+
+
+class GasState(Struct, frozen=True):
+    """Two levels of the gas price and how long each lasts, folded over the looks."""
+
+    at_s: int
+    price_wei: float
+    """At that look."""
+    dear: bool
+    cheap_log: float
+    """Natural logarithm of the mean cheap price, in wei."""
+    dear_log: float
+    cheap_s: float
+    """Seconds seen at the cheap level; older ones count less."""
+    dear_s: float
+    falls: float
+    """How often dear gas became cheap; older times count less."""
+
+
+class Sensitivity(Struct, frozen=True, array_like=True):
+    """What the band would be if one number were another multiple of what it is."""
+
+    of: str
+    times: float
+    outer: float
+    inner: float
 
 
 class Gate(Struct, frozen=True):
@@ -119,6 +154,10 @@ class Reasoning(Struct, frozen=True, kw_only=True):
     """Expected saving, over the error's life, of trading to the inner target now."""
     gates: tuple[Gate, ...]
     would_trade_if: str
+    policy: str = ""
+    """What the policy calls itself."""
+    gas: GasState | None = None
+    sensitivity: tuple[Sensitivity, ...] = ()
 
 
 class Hold(Struct, frozen=True, tag=True):

@@ -1,6 +1,7 @@
 """What is held. The set of legs is closed: `core` must know the payoff of every one."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from msgspec import Struct
 
@@ -12,6 +13,17 @@ class Linear(Struct, frozen=True, tag=True):
 
     asset: Address
     units: float
+
+
+class Wrapped(Struct, frozen=True, tag=True):
+    """A wrapped or staked token (wstETH, say) that redeems for the asset at a rate that moves."""
+
+    asset: Address
+    """What it redeems for."""
+    units: float
+    """Of the token, long if positive."""
+    exchange_rate: float
+    """Units of the asset per token."""
 
 
 class Concentrated(Struct, frozen=True, tag=True):
@@ -29,7 +41,51 @@ class Concentrated(Struct, frozen=True, tag=True):
     price_upper: float
 
 
-Leg = Linear | Concentrated
+class Option(Struct, frozen=True, tag=True, kw_only=True):
+    """European options, `units` of one kind; sold if negative.
+
+    After its expiry the adapter must show what it settled for instead.
+    """
+
+    asset: Address
+    units: float
+    kind: Literal["call", "put"]
+    strike: float
+    """USD per unit of the asset."""
+    expires_at_s: int
+    sigma: float
+    """Volatility that the market, or the protocol's own pricing, gives it; per √year."""
+    rate: float = 0.0
+    """Interest per year, continuous."""
+
+
+class Perpetual(Struct, frozen=True, tag=True, kw_only=True):
+    """A perpetual position that belongs to the vault itself, apart from its hedge account."""
+
+    asset: Address
+    units: float
+    entry_price: float
+    pending_funding_usd: float = 0.0
+    """Positive: the position pays when it next settles."""
+
+
+class Loan(Struct, frozen=True, tag=True, kw_only=True):
+    """A lending position or loop: collateral less debt, the asset and cash apart on either side."""
+
+    asset: Address
+    collateral_units: float = 0.0
+    """Of the asset, or of a token that redeems for it; see `exchange_rate`."""
+    exchange_rate: float = 1.0
+    """Units of the asset per unit of collateral."""
+    collateral_usd: float = 0.0
+    """Collateral in cash."""
+    debt_units: float = 0.0
+    """Of the asset, owed: above zero."""
+    debt_usd: float = 0.0
+    """Cash owed: above zero."""
+
+
+Leg = Linear | Wrapped | Concentrated | Option | Perpetual | Loan
 
 
 class VaultState(Struct, frozen=True):

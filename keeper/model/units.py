@@ -7,6 +7,7 @@ ETHER: Final = 10**18
 YEAR_S: Final = 365 * 24 * 3600
 """Markets never close: 365 days."""
 DAY_S: Final = 24 * 3600
+HOUR_S: Final = 3600
 
 
 def to_base_units_toward_zero(units: float, decimals: int) -> int:

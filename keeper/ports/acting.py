@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from keeper.model.chain import Address, BlockRef, Fees, Message, SignedTx, UnsignedTx
 from keeper.model.events import Event
-from keeper.model.flow import Attempt, Command, Intent, Mined, VolState
+from keeper.model.flow import Attempt, Command, GasState, Intent, Mined, VolState
 
 
 class Signer(Protocol):
@@ -65,6 +65,7 @@ class History(Struct, frozen=True):
     gas_usd_24h: float
     last_gas_used: int | None
     volatility: VolState | None
+    gas: GasState | None = None
 
 
 class Open(Struct, frozen=True):

@@ -54,16 +54,19 @@ class MemoryJournal:
         settled = [e for e in self.events if isinstance(e, Settled) and e.outcome.intent_id in mine]
         gas = [e.outcome.gas_used for e in settled if e.outcome.status == "done"]
         since_ms = now_ms - DAY_S * 1_000
-        states = [
-            e.decision.why.volatility
+        reasons = [
+            e.decision.why
             for e in self.events
             if isinstance(e, Decided) and e.book == book and e.decision.why is not None
         ]
+        states = [why.volatility for why in reasons if why.volatility is not None]
+        levels = [why.gas for why in reasons if why.gas is not None]
         return History(
             last_trade_at_ms=max(signed, default=None),
             gas_usd_24h=sum(e.outcome.gas_usd for e in settled if e.at_ms >= since_ms),
             last_gas_used=gas[-1] if gas else None,
             volatility=states[-1] if states else None,
+            gas=levels[-1] if levels else None,
         )
 
     def halted(self) -> str | None:

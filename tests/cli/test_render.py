@@ -93,3 +93,22 @@ def test_the_bar_shows_the_net_delta_inside_its_band(net: float, drawn: str) -> 
 
 def test_a_band_without_width_has_no_bar() -> None:
     assert render.bar(0.0, Band(outer=0.0, inner=0.0)) == ""
+
+
+def test_options_show_how_they_age(why: Reasoning) -> None:
+    exposure = msgspec.structs.replace(
+        why.exposure, vega=-1_200.0, theta=9_000.0, delta_in_1h=10.4, delta_in_1d=9.0
+    )
+    greeks = "  options      vega -1,200.00 USD, theta 9,000.00 USD a year"
+    assert render.aging(exposure) == [
+        f"{greeks}; delta +10.4 in 1 h, +9 in 1 d if the price stands still"
+    ]
+    old = msgspec.structs.replace(exposure, delta_in_1h=None)
+    assert render.aging(old) == [greeks]
+
+
+def test_wrapped_tokens_show_the_risk_that_no_hedge_covers(why: Reasoning) -> None:
+    exposure = msgspec.structs.replace(why.exposure, rate_usd=48_000.0)
+    assert render.rates(exposure) == [
+        "  rate risk    48,000.00 USD redeems at an exchange rate, which no hedge covers"
+    ]

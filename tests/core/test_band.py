@@ -453,8 +453,9 @@ def test_a_limit_on_a_still_error_keeps_its_target() -> None:
     )
 
 
-def test_a_limit_so_near_the_band_that_rounding_hides_it_trades_to_the_edge() -> None:
-    problem = Problem(1, 1, 1e-60, 1)
+@pytest.mark.parametrize("fixed", [1e-34, 1e-60])
+def test_a_limit_so_near_the_band_that_rounding_hides_it_trades_to_the_edge(fixed: float) -> None:
+    problem = Problem(1, 1, fixed, 1)
     band = problem.band()
     limited = problem.limited(band, band.outer * 0.5)
     assert limited.inner == pytest.approx(limited.outer, rel=1e-12)

@@ -14,7 +14,7 @@ from keeper.devnet.world import World
 from keeper.engine.reader import read_all
 from keeper.model.chain import Address
 from keeper.model.errors import BadData
-from keeper.model.position import Linear, VaultState
+from keeper.model.position import Concentrated, Linear, VaultState
 from keeper.testing.replay import Recorder
 
 pytestmark = pytest.mark.anvil
@@ -128,6 +128,7 @@ def worth(state: VaultState | BadData, world: World, price: float) -> float:
         if isinstance(leg, Linear):
             total += leg.units if leg.asset == world.weth else leg.units / price
         else:
+            assert isinstance(leg, Concentrated)
             at, low, high = (p**0.5 for p in (price, leg.price_lower, leg.price_upper))
             total += leg.liquidity * ((1 / at - 1 / high) + (at - low) / price)
     return total

@@ -27,7 +27,7 @@ from keeper.model.events import (
     Resumed,
     Signed,
 )
-from keeper.model.flow import Command, Hold, VolState
+from keeper.model.flow import Command, GasState, Hold, VolState
 from keeper.model.units import DAY_S
 from keeper.ports.acting import History, Open, Request
 
@@ -36,6 +36,7 @@ TIDY_AFTER: Final = 100
 PRUNE_ROWS: Final = 2 * TIDY_AFTER
 """Oldest holds looked at in one tidying, for each hold of an append: more than were added."""
 VOLATILITY: Final = msgspec.json.Decoder(VolState)
+GAS: Final = msgspec.json.Decoder(GasState)
 
 
 class _Guard:
@@ -162,7 +163,7 @@ class SqliteJournal:
 
     def history(self, book: str, now_ms: int) -> History:
         with self._guard:
-            traded_at_ms, gas_usd, gas_used, state = self._db.execute(
+            traded_at_ms, gas_usd, gas_used, state, levels = self._db.execute(
                 reading.HISTORY, (book, now_ms - DAY_S * 1_000)
             ).fetchone()
         return History(
@@ -170,6 +171,7 @@ class SqliteJournal:
             gas_usd_24h=gas_usd,
             last_gas_used=gas_used,
             volatility=state and VOLATILITY.decode(state),
+            gas=levels and GAS.decode(levels),
         )
 
     def halted(self) -> str | None:

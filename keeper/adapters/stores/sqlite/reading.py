@@ -36,7 +36,8 @@ HISTORY: Final = (
     " (SELECT total(gas_usd) FROM intent WHERE book = ?1 AND settled_at_ms >= ?2),"
     " (SELECT gas_used FROM intent WHERE book = ?1 AND status = 'done'"
     "   AND settled_at_ms IS NOT NULL ORDER BY settled_at_ms DESC LIMIT 1),"
-    " (SELECT state FROM volatility WHERE book = ?1)"
+    " (SELECT state FROM volatility WHERE book = ?1),"
+    " (SELECT state FROM gas WHERE book = ?1)"
 )
 """Of book ?1, gas since ?2; one statement, because each costs a lock and an unlock of the file."""
 

@@ -22,7 +22,7 @@ from keeper.model.events import (
     Signed,
     Troubled,
 )
-from keeper.model.flow import Attempt, Hold, Outcome, VolState
+from keeper.model.flow import Attempt, Hold, Outcome
 
 ENCODER: Final = msgspec.json.Encoder()
 
@@ -57,7 +57,7 @@ def write(
 
     """
     if isinstance(event, Decided):
-        _keep_volatility(connection, event)
+        _keep_estimates(connection, event)
         if isinstance(event.decision, Hold):
             connection.execute(
                 "INSERT INTO hold (after_seq, book, at_ms, data) VALUES (?, ?, ?, ?)",
@@ -129,13 +129,14 @@ def _index_outcome(connection: sqlite3.Connection, seq: int, outcome: Outcome, a
     )
 
 
-def _keep_volatility(connection: sqlite3.Connection, event: Decided) -> None:
+def _keep_estimates(connection: sqlite3.Connection, event: Decided) -> None:
     why = event.decision.why
-    state: VolState | None = None if why is None else why.volatility
-    if state is None:
+    if why is None:
         return
-    connection.execute(
-        "INSERT INTO volatility VALUES (?, ?) ON CONFLICT (book) DO UPDATE"
-        " SET state = excluded.state WHERE state <> excluded.state",
-        (event.book, ENCODER.encode(state).decode()),
-    )
+    for table, state in (("volatility", why.volatility), ("gas", why.gas)):
+        if state is not None:
+            connection.execute(
+                f"INSERT INTO {table} VALUES (?, ?) ON CONFLICT (book) DO UPDATE"  # noqa: S608  # two names, ours
+                " SET state = excluded.state WHERE state <> excluded.state",
+                (event.book, ENCODER.encode(state).decode()),
+            )

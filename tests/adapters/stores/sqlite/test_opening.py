@@ -53,22 +53,22 @@ def test_a_journal_of_an_older_version_is_brought_up_to_date(
 ) -> None:
     package = used.parent / "steps"
     package.mkdir()
-    (package / "second.sql").write_text("CREATE TABLE later (id INTEGER PRIMARY KEY) STRICT;")
-    monkeypatch.setattr(opening, "STEPS", ("schema.sql", "second.sql"))
+    (package / "next.sql").write_text("CREATE TABLE later (id INTEGER PRIMARY KEY) STRICT;")
+    monkeypatch.setattr(opening, "STEPS", (*opening.STEPS, "next.sql"))
     monkeypatch.setattr(opening, "files", lambda _package: package)
     with pytest.raises(ConfigError, match="older version"):
         SqliteJournal.beside(used, CHAIN)
     with SqliteJournal.acting(used, CHAIN) as journal:
         assert journal.next_nonce(an_intent().account) == 30
-        assert journal._db.execute("PRAGMA user_version").fetchone() == (2,)
+        assert journal._db.execute("PRAGMA user_version").fetchone() == (len(opening.STEPS),)
         assert journal._db.execute("SELECT count(*) FROM later").fetchone() == (0,)
 
 
 def test_a_step_that_fails_changes_nothing(used: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = used.parent / "steps"
     package.mkdir()
-    (package / "second.sql").write_text("CREATE TABLE later (id INTEGER) STRICT; BROKEN;")
-    monkeypatch.setattr(opening, "STEPS", ("schema.sql", "second.sql"))
+    (package / "next.sql").write_text("CREATE TABLE later (id INTEGER) STRICT; BROKEN;")
+    monkeypatch.setattr(opening, "STEPS", (*opening.STEPS, "next.sql"))
     monkeypatch.setattr(opening, "files", lambda _package: package)
     with pytest.raises(ConfigError, match="cannot be used"):
         SqliteJournal.acting(used, CHAIN)

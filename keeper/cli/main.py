@@ -16,6 +16,8 @@ COMMANDS = {
     "flatten": ("by_hand", "Close the hedge and halt."),
     "halt": ("halt", "Stop trading at once."),
     "resume": ("halt", "Allow trading again."),
+    "backtest": ("backtest", "Compare policies on an invented or recorded market."),
+    "tune": ("tune", "Propose a risk aversion and limits for a risk or a cost."),
     "demo": ("demo", "Play a compressed day on a local chain, and compare."),
     "devnet": ("devnet", "A local chain with real protocols to try it on."),
     "fork": ("fork", "Rehearse on a fork of the configured chain."),

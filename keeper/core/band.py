@@ -29,6 +29,9 @@ from keeper.model.flow import Band
 TOLERANCE = 1e-9
 """A Newton step this small, relative, leaves an error of its square: below a rounding."""
 
+LEAST_RATIO = 1e-290
+"""A fixed cost so far below the others is none: its reciprocal would overflow."""
+
 
 def optimal_band(
     *,
@@ -222,8 +225,11 @@ def _inner_share(fixed: float, push: float) -> float:
     if fixed == 0.0 or push == 0.0:
         return 1.0 if push else 0.0
     ratio = 2.0 * fixed / push
-    least_gap = 2.0 / (1.0 + sqrt(1.0 + 4.0 / ratio))
-    share = min(push / (2.0 * (1.0 + fixed)), least_gap * least_gap / ratio)
+    share = push / (2.0 * (1.0 + fixed))
+    if ratio > LEAST_RATIO:
+        least_gap = 2.0 / (1.0 + sqrt(1.0 + 4.0 / ratio))
+        share = min(share, least_gap * least_gap / ratio)
+    share = min(share, 1.0)
     while share < 1.0:
         gap = 1.0 - share
         level = (1.0 + share) ** 2 + fixed / gap**2

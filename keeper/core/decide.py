@@ -6,11 +6,19 @@ from msgspec import Struct
 
 from keeper.core import sizing
 from keeper.core.explain import reasoning
-from keeper.core.limits import COOLDOWN, MIN_TRADE, standing_gates, trade_gates
+from keeper.core.limits import (
+    COOLDOWN,
+    MIN_TRADE,
+    REVERTS,
+    Kind,
+    reverts_gate,
+    standing_gates,
+    trade_gates,
+)
 from keeper.core.policies import Plan, policy_of
 from keeper.core.problem import Problem, pose
 from keeper.core.terms import EwmaVolatility, FixedVolatility, Memory, Policy, Terms
-from keeper.model.flow import Band, Command, Decision, Gate, Hold, Rebalance, Snapshot
+from keeper.model.flow import Band, Command, Decision, Gate, Halt, Hold, Rebalance, Snapshot
 
 __all__ = (
     "DUST_BASE",
@@ -44,9 +52,16 @@ def decide(
     plan = policy_of(terms.policy.strategy)(problem.at)
     wish = _wish(problem, plan, command)
     sized = sizing.size(wish, problem.hedge, terms.limits)
-    gates = _gates(snapshot, terms, memory, problem, plan.band, _Asked(wish, sized.units, command))
+    kind = Kind(
+        urgent=abs(problem.at.net) >= problem.at.max_net,
+        reduces=sized.reduce_only and sized.units != 0,
+    )
+    asked = _Asked(wish, sized.units, command, kind)
+    gates = _gates(snapshot, terms, memory, problem, plan.band, asked)
     why = reasoning(snapshot, terms, problem, plan, sized.units, gates)
     refused = [gate.name for gate in gates if not gate.ok]
+    if REVERTS in refused:
+        return Halt(reason="too many transactions reverted within an hour", why=why)
     if refused:
         return Hold(reason=_reason(refused), why=why)
     if sized.units == 0:
@@ -58,6 +73,7 @@ def decide(
         reduce_only=sized.reduce_only,
         worst_price=problem.exposure.price * (1 + slippage),
         why=why,
+        gas_cap_wei=terms.limits.gas_cap_wei(urgent=kind.urgent),
     )
 
 
@@ -65,6 +81,7 @@ class _Asked(Struct, frozen=True):
     wish: float
     units: float
     command: Command | None
+    kind: Kind
 
 
 def _wish(problem: Problem, plan: Plan, command: Command | None) -> float:
@@ -84,9 +101,10 @@ def _gates(  # the one place where everything that judges a trade meets
     band: Band,
     asked: _Asked,
 ) -> tuple[Gate, ...]:
-    standing = standing_gates(snapshot, problem.costs, memory.activity, terms.limits)
+    standing = standing_gates(snapshot, problem.costs, memory.activity, terms.limits, asked.kind)
     on_size = trade_gates(asked.units, snapshot.venue, problem.exposure.price, terms.limits)
-    gates = (_band_gate(problem.at.net, band, asked.command), *standing)
+    reverts = reverts_gate(memory.activity, terms.max_reverts_per_hour)
+    gates = (_band_gate(problem.at.net, band, asked.command), *standing, reverts)
     if asked.wish:
         gates += on_size
     if asked.command is None:

@@ -92,7 +92,8 @@ def sensitivity(at: Situation, plan: Plan, policy: Policy) -> tuple[Sensitivity,
     """
     if not 0.0 < plan.band.outer < FAR:
         return ()
-    simple = replace(at, delta_at=None, gamma=plan.sigma_x / (at.price * at.sigma))
+    # No band depends on the error of now, and from zero no target has to be searched for.
+    simple = replace(at, delta_at=None, gamma=plan.sigma_x / (at.price * at.sigma), net=0.0)
     usual = policy(simple).band
     return tuple(
         Sensitivity(

@@ -4,10 +4,25 @@ A node takes a replacement only if it raises *both* fields by a tenth (geth, ret
 eighth, from the highest attempt ever signed, so that no node's rounding can refuse it.
 """
 
+from collections.abc import Sequence
+
 from keeper.model.chain import Fees
 
 BASE_FEE_HEADROOM = 2
 """Twice the base fee outlives six full blocks: each raises it by an eighth, 1.125^6 ≈ 2.03."""
+
+
+def recent_tip_wei(rewards_wei: Sequence[int]) -> int:
+    """Return the middle of what recent blocks paid for priority; 0 if nothing is known.
+
+    Blocks that paid nothing say nothing: they were empty, or built by somebody who asks for none.
+
+    Args:
+        rewards_wei: A percentile of the priority fees of each block, as `eth_feeHistory` has it.
+
+    """
+    paid = sorted(reward for reward in rewards_wei if reward > 0)
+    return paid[len(paid) // 2] if paid else 0
 
 
 def first_offer(*, base_fee_wei: int, tip_wei: int, cap_wei: int) -> Fees:

@@ -1,13 +1,21 @@
-"""From decision to intent."""
+"""From decision to intent, and from an order that came to nothing to its withdrawal."""
 
 from hashlib import blake2b
 
-from keeper.model.chain import Address
+from msgspec.structs import replace
+
+from keeper.model.chain import Address, BlockRef
 from keeper.model.flow import Intent, Rebalance, Snapshot
 
 
 def intend(
-    decision: Rebalance, snapshot: Snapshot, *, book: str, account: Address, life_s: int
+    decision: Rebalance,
+    snapshot: Snapshot,
+    *,
+    book: str,
+    account: Address,
+    life_s: int,
+    ample_gas: bool = False,
 ) -> Intent:
     """Return the intent; the same decision at the same block always gets the same id.
 
@@ -24,4 +32,21 @@ def intend(
         deadline_s=snapshot.block.timestamp_s + life_s,
         native_price=snapshot.native_quote.price,
         block=snapshot.block,
+        sequence=snapshot.venue.sequence,
+        gas_cap_wei=decision.gas_cap_wei,
+        ample_gas=ample_gas,
+    )
+
+
+def withdraw(trade: Intent, order: str, attempt: int, head: BlockRef, *, life_s: int) -> Intent:
+    """Return the intent to take *order* of *trade* back; the same *attempt* has the same id."""
+    cause = f"{trade.id}/withdraw/{order}/{attempt}"
+    return replace(
+        trade,
+        id=blake2b(cause.encode(), digest_size=16).hexdigest(),
+        units=0.0,
+        reduce_only=True,
+        deadline_s=head.timestamp_s + life_s,
+        block=head,
+        withdraws=order,
     )

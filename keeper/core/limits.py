@@ -14,7 +14,10 @@ from keeper.model.units import GWEI
 
 MS_PER_S = 1_000
 COOLDOWN = "cooldown"
+REVERTS = "reverts"
 MIN_TRADE = "min trade"
+EXIT_RESERVE = 0.25
+"""Of the daily gas budget, beyond it, for trades that only reduce the hedge."""
 
 
 class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,17 +45,58 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Oracle against every other price in sight: pool, venue, venue index."""
     max_slippage_fraction: float
     """Average fill price against the oracle's price."""
+    urgent_gas_price_wei: int | None = None
+    """Signed up to this fee per gas while the net delta is beyond `max_net` of the policy; None:
+    `max_gas_price` then, too."""
+    gas_exit_reserve_usd: float | None = None
+    """Gas that trades which only reduce the hedge may spend beyond the daily budget; None: a
+    quarter of it."""
+    min_gas_hedges: int = 3
+    """Nothing grows when the account's coins pay for fewer hedges than this."""
 
     def __post_init__(self) -> None:
         """Refuse a limit that does not limit."""
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            if not 0 < value < float("inf"):
+            if value is not None and not 0 < value < float("inf"):
                 raise ConfigError(
                     f"limit {name} must be a number above zero",
                     value=value,
                     remedy="zero never means unlimited: choose the largest value you accept",
                 )
+        if self.gas_cap_wei(urgent=True) < self.max_gas_price_wei:
+            raise ConfigError(
+                "limit urgent_gas_price must not be below max_gas_price",
+                value=self.urgent_gas_price_wei,
+                remedy="leave it out, or raise it: it is what a breached risk limit may pay",
+            )
+
+    def gas_cap_wei(self, *, urgent: bool) -> int:
+        """Return the fee per gas above which nothing is signed."""
+        if urgent and self.urgent_gas_price_wei is not None:
+            return self.urgent_gas_price_wei
+        return self.max_gas_price_wei
+
+    def gas_budget_usd(self, *, reduces: bool) -> float:
+        """Return the gas that may be spent in 24 hours."""
+        if not reduces:
+            return self.daily_gas_budget_usd
+        reserve_usd = self.gas_exit_reserve_usd
+        if reserve_usd is None:
+            reserve_usd = EXIT_RESERVE * self.daily_gas_budget_usd
+        return self.daily_gas_budget_usd + reserve_usd
+
+
+class Kind(Struct, frozen=True, kw_only=True):
+    """What sort of trade the gates are asked about."""
+
+    urgent: bool = False
+    """The net delta is beyond the owner's hard limit: gas may cost what an emergency may."""
+    reduces: bool = False
+    """It brings the hedge nearer to zero and no further."""
+
+
+ORDINARY = Kind()
 
 
 class Activity(Struct, frozen=True):
@@ -61,10 +105,20 @@ class Activity(Struct, frozen=True):
     now_ms: int
     last_trade_at_ms: int | None
     gas_usd_24h: float
+    reverts_1h: int = 0
+    """Transactions that were mined and reverted, since the last halt or resume."""
+
+
+def reverts_gate(activity: Activity, most: int) -> Gate:
+    """Return the gate on how often the venue may refuse what the simulation promised.
+
+    It is a breaker: a no halts trading until a person resumes.
+    """
+    return _at_most(REVERTS, activity.reverts_1h, most, "in 1 h", "mined and reverted")
 
 
 def standing_gates(
-    snapshot: Snapshot, costs: Costs, activity: Activity, limits: Limits
+    snapshot: Snapshot, costs: Costs, activity: Activity, limits: Limits, kind: Kind = ORDINARY
 ) -> tuple[Gate, ...]:
     """Return the gates that do not depend on the size of the trade."""
     quote = snapshot.quote
@@ -75,14 +129,21 @@ def standing_gates(
         _at_most("price age", age_s, min(limits.max_price_age_s, quote.max_age_s), "s"),
         _at_most("block age", block_age_s, limits.max_block_age_s, "s"),
         _at_most("deviation", deviation, limits.max_deviation_fraction, "fraction", witness),
-        _at_most("gas price", costs.gas_price_wei / GWEI, limits.max_gas_price_wei / GWEI, "gwei"),
+        _at_most(
+            "gas price",
+            costs.gas_price_wei / GWEI,
+            limits.gas_cap_wei(urgent=kind.urgent) / GWEI,
+            "gwei",
+            "the net delta is beyond max_net" if kind.urgent else "",
+        ),
         _at_most(
             "gas budget",
             activity.gas_usd_24h + costs.fixed_usd,
-            limits.daily_gas_budget_usd,
+            limits.gas_budget_usd(reduces=kind.reduces),
             "USD",
             "last 24 h plus this transaction",
         ),
+        *_runway(snapshot, costs, limits, kind),
         _cooldown(activity, limits),
     )
 
@@ -119,11 +180,24 @@ def _witnesses(snapshot: Snapshot) -> dict[str, float]:
     }
 
 
+def _runway(snapshot: Snapshot, costs: Costs, limits: Limits, kind: Kind) -> tuple[Gate, ...]:
+    if snapshot.purse_wei is None:
+        return ()
+    each_wei = costs.gas_units * costs.gas_price_wei + costs.data_fee_wei
+    # Gas that costs nothing can be paid for by anybody.
+    hedges = snapshot.purse_wei // each_wei if each_wei else limits.min_gas_hedges
+    least = 1 if kind.reduces else limits.min_gas_hedges
+    note = "at least, so many can be paid for"
+    return (Gate("gas runway", hedges >= least, hedges, least, "hedges", note),)
+
+
 def _cooldown(activity: Activity, limits: Limits) -> Gate:
     if activity.last_trade_at_ms is None:
         return Gate(COOLDOWN, True, limits.cooldown_s, limits.cooldown_s, "s", "no trade yet")  # noqa: FBT003  # positional on purpose: a row of a table
     since_s = (activity.now_ms - activity.last_trade_at_ms) / MS_PER_S
-    return Gate(COOLDOWN, since_s >= limits.cooldown_s, since_s, limits.cooldown_s, "s", "at least")
+    # A clock that was set back by hours must not leave the book alone for so long.
+    rested = not 0 <= since_s < limits.cooldown_s
+    return Gate(COOLDOWN, rested, since_s, limits.cooldown_s, "s", "at least")
 
 
 def _at_most(name: str, value: float, limit: float, unit: str, note: str = "") -> Gate:

@@ -100,12 +100,14 @@ def _costs(snapshot: Snapshot, terms: Terms, memory: Memory) -> Costs:
         max_age_s=terms.limits.max_price_age_s,
     )
     gas_price_wei = fees.expected_price_wei(
-        base_fee_wei=snapshot.block.base_fee_wei, tip_wei=terms.tip_wei
+        base_fee_wei=snapshot.block.base_fee_wei, tip_wei=max(terms.tip_wei, snapshot.tip_wei)
     )
+    fixed_wei = memory.gas_units * gas_price_wei + snapshot.data_fee_wei
     return Costs(
         gas_units=memory.gas_units,
         gas_price_wei=gas_price_wei,
-        fixed_usd=wei_to_ether(memory.gas_units * gas_price_wei) * native,
+        fixed_usd=wei_to_ether(fixed_wei) * native,
+        data_fee_wei=snapshot.data_fee_wei,
         proportional_rate=snapshot.venue.fee_rate,
         impact_per_base=snapshot.venue.impact_per_base,
     )

@@ -76,6 +76,7 @@ class Terms(Struct, frozen=True):
     policy: Policy
     limits: Limits
     tip_wei: int
+    max_reverts_per_hour: int = 3
 
 
 class Memory(Struct, frozen=True):

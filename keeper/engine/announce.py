@@ -17,6 +17,10 @@ class Announcer(Struct, frozen=True):
     def append(self, *events: Event) -> None:
         """Write *events* in one transaction, then tell."""
         self.journal.append(*events)
+        self.tell(*events)
+
+    def tell(self, *events: Event) -> None:
+        """Tell the sinks alone what the journal cannot be told."""
         for event in events:
             for sink in self.sinks:
                 sink.tell(event)

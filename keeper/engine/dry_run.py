@@ -2,8 +2,9 @@
 
 from msgspec import Struct
 
-from keeper.engine.execute import offer_at, rehearse
-from keeper.engine.tick import Desk, look, plan, think
+from keeper.engine.hands import offer_at
+from keeper.engine.rehearse import rehearse
+from keeper.engine.tick import Desk, look, plan, recall, think
 from keeper.model.errors import Rejected
 from keeper.model.flow import Command, Decision, Fill, Rebalance, Snapshot
 
@@ -31,11 +32,12 @@ def dry_run(desk: Desk, command: Command | None = None) -> tuple[Rehearsal, ...]
     rehearsals: list[Rehearsal] = []
     for book in desk.books:
         view = views[book.terms.book]
-        decision = think(desk, book, view, command)
+        past = recall(desk, book)
+        decision = think(desk, book, view, past, command)
         promised, refusal = None, None
         if isinstance(decision, Rebalance) and isinstance(view, Snapshot):
-            intent = plan(desk, book, decision, view)
-            offer = offer_at(desk.hands, head)
+            intent = plan(desk, book, decision, view, past)
+            offer = offer_at(desk.hands, intent, head)
             try:
                 promised = rehearse(desk.hands, book.venue, intent, offer, head).promised
             except Rejected as no:

@@ -7,13 +7,21 @@ from msgspec import Struct
 
 from keeper.core.decide import DUST_BASE
 from keeper.core.limits import COOLDOWN
+from keeper.core.redact import redact
+from keeper.engine.leadership import Leadership
 from keeper.engine.mailbox import Mailbox
-from keeper.engine.reconcile import reconcile
-from keeper.engine.tick import STILL_OPEN, Desk, tick
+from keeper.engine.reconcile import (
+    UnknownHistory,
+    hedges_of,
+    reconcile,
+    warn_of_delegation,
+    warn_of_others,
+)
+from keeper.engine.tick import STILL_OPEN, UNCONFIRMED, Desk, tick
 from keeper.model.errors import (
     BadData,
-    ConfigError,
     Fatal,
+    Fenced,
     KeeperError,
     Rejected,
     Transient,
@@ -44,23 +52,32 @@ class Pulse:
 
 
 class Loop:
-    """Runs ticks until told to stop."""
+    """Runs ticks until told to stop, in the turns in which this keeper leads."""
 
     def __init__(
         self,
         desk: Desk,
         mailbox: Mailbox,
         *,
+        leadership: Leadership | None = None,
+        adopt: bool = False,
         pace: Pace | None = None,
         after_tick: Callable[[tuple[Decided, ...]], None] = lambda _decided: None,
     ) -> None:
+        """Put everything in place.
+
+        *adopt* says that a person knows why the chain may be ahead of the journal.
+        """
         self._desk = desk
         self._mailbox = mailbox
+        self._leadership = leadership or Leadership(None)
+        self._adopt = adopt
         self._pace = pace or Pace()
         self._after_tick = after_tick
         self._stop = Flag()
-        self._reconciled = False
-        self._retry_at_ms: int | None = None
+        self._cut_off = False
+        self._warned = False
+        self._begin_anew()
         self.pulse = Pulse()
 
     def stop(self) -> None:
@@ -71,14 +88,50 @@ class Loop:
     def run(self) -> None:
         """Tick on every wake-up until stopped."""
         self._mailbox.post("start")
+        has_led = True
         while not self._stop.is_set():
             triggers = self._mailbox.take(self._pace.poll_s)
             if self._stop.is_set():
                 return
-            self.turn(triggers)
+            # Whatever rang while another keeper led is looked at by the first turn that leads.
+            has_led = self.turn(triggers if has_led else triggers | {"lead"})
 
-    def turn(self, triggers: frozenset[str]) -> None:
-        """Serve requests and wake-ups, if there are any; never raises but for a programmer."""
+    def turn(self, triggers: frozenset[str]) -> bool:
+        """Serve requests and wake-ups, if there are any; return whether this keeper leads.
+
+        Raises:
+            UnknownHistory: The account has done what the journal does not know of.
+
+        """
+        try:
+            if not self._leadership.leads():
+                return False
+            if self._leadership.is_new:
+                self._begin_anew()
+            self._pay_halt()
+            self._work(triggers)
+        except Fenced as fenced:
+            self._leadership.lose(str(fenced))
+            return False
+        except (Transient, Uncertain) as away:
+            # What cannot be written down is not done; it can still be said.
+            log = self._desk.hands.log
+            log.tell(Troubled(type(away).__name__, redact(str(away)), log.clock.now_ms()))
+            self.pulse.troubles += 1
+            self._schedule_look(self._pace.retry_s)
+        return True
+
+    def _begin_anew(self) -> None:
+        """Forget what was true when this keeper led last: another one may have acted since."""
+        self._reconciled = False
+        self._has_compared = False
+        self._was_halted = False
+        self._owed_halt: str | None = None
+        self._retry_at_ms: int | None = None
+        self._hedges: dict[str, float] = {}
+        """As last seen, while nothing of ours could change them."""
+
+    def _work(self, triggers: frozenset[str]) -> None:
         journal = self._desk.hands.log.journal
         requests = journal.requests()
         for request in requests:
@@ -122,43 +175,88 @@ class Loop:
             if not self._reconciled:
                 self._reconcile()
             decided = tick(self._desk, triggers, command)
+            warn_of_others(self._desk.hands, self._hedges, decided)
             self._after_tick(decided)
+        except (Fenced, UnknownHistory):
+            raise
         except KeeperError as error:
+            self._forget_hedges_if_open()
             self._trouble(error)
             return None
         except Exception as surprise:  # noqa: BLE001  # the last line of defence: halt, never guess
+            self._forget_hedges_if_open()
             self._halt(f"unexpected {type(surprise).__name__}: {surprise}")
             return None
+        self._cut_off = False
         self.pulse.ticks += 1
         self.pulse.last_tick_at_ms = clock.now_ms()
         self.pulse.last_duration_ms = clock.monotonic_ms() - began_ms
-        self._schedule_look(_due_in_s(decided, self._is_open(), self._pace))
+        is_open = self._is_open()
+        self._hedges = {} if is_open else self._hedges | hedges_of(decided)
+        self._schedule_look(_due_in_s(decided, is_open, self._pace))
+        if self._desk.hands.log.journal.halted() is not None:
+            # Whoever halts from another process may use the key before they resume.
+            self._reconciled, self._was_halted = False, True
         return decided
+
+    def _forget_hedges_if_open(self) -> None:
+        """Expect nothing of the hedges after a tick that failed on the way with an intent open."""
+        if self._is_open():
+            self._hedges = {}
 
     def _is_open(self) -> bool:
         return bool(self._desk.hands.log.journal.open())
 
     def _reconcile(self) -> None:
-        reconcile(self._desk.hands)
+        hands = self._desk.hands
+        head = self._desk.chain.head()  # so that what is compared is of now, whoever answers
+        try:
+            reconcile(hands, adopt=self._adopt or self._was_halted)
+        except UnknownHistory as unknown:
+            if not self._has_compared:
+                raise
+            raise Fatal(
+                "the key was used while the keeper was cut off",
+                remedy="find out who holds the key, then `keeper resume`",
+                **unknown.facts,
+            ) from unknown
+        if not self._warned:
+            warn_of_delegation(hands, head)
+            self._warned = True
+        self._was_halted = False
         self._reconciled = not self._is_open()
+        self._has_compared |= self._reconciled
 
     def _trouble(self, error: KeeperError) -> None:
         self.pulse.troubles += 1
-        log = self._desk.hands.log
-        log.append(Troubled(type(error).__name__, str(error), log.clock.now_ms()))
         match error:
-            case Fatal() | ConfigError():
-                self._halt(str(error))
-            case Transient() | BadData() | Rejected() | Uncertain():
+            case Transient():
+                self._reconciled = False  # nobody knows what happened meanwhile
+                self._schedule_look(self._pace.retry_s)
+            case BadData() | Rejected() | Uncertain():
                 self._schedule_look(self._pace.retry_s)
             case _:
-                self._halt(str(error))
+                self._owed_halt = str(error)
+        log = self._desk.hands.log
+        was_cut_off, self._cut_off = self._cut_off, isinstance(error, Transient)
+        if not (was_cut_off and self._cut_off):  # an outage is told once, however long it lasts
+            log.append(Troubled(type(error).__name__, redact(str(error)), log.clock.now_ms()))
+        self._pay_halt()
 
     def _halt(self, reason: str) -> None:
+        self._owed_halt = reason
+        self._pay_halt()
+
+    def _pay_halt(self) -> None:
+        """Write a halt down; if the journal is away now, before anything else is done."""
+        if self._owed_halt is None:
+            return
         log = self._desk.hands.log
-        self._reconciled = False
+        self._reconciled, self._was_halted = False, True
         if log.journal.halted() is None:
-            log.append(Halted(reason, log.clock.now_ms()))
+            # A library may put an address with its key into what it raises.
+            log.append(Halted(redact(self._owed_halt), log.clock.now_ms()))
+        self._owed_halt = None
 
     def _schedule_look(self, due_in_s: float | None) -> None:
         now_ms = self._desk.hands.log.clock.monotonic_ms()
@@ -170,7 +268,7 @@ class Loop:
 
 
 def _due_in_s(decided: tuple[Decided, ...], is_open: bool, pace: Pace) -> float | None:  # noqa: FBT001  # one fact among others
-    """Return when to look again unasked: at an open intent soon, at a cooldown when it ends."""
+    """Return when to look again unasked: at a cooldown when it ends; else soon, or not at all."""
     rests = [
         gate.limit - gate.value
         for note in decided
@@ -178,9 +276,13 @@ def _due_in_s(decided: tuple[Decided, ...], is_open: bool, pace: Pace) -> float 
         for gate in note.decision.why.gates
         if gate.name == COOLDOWN and not gate.ok
     ]
-    if is_open:
+    if is_open or any(_waits_for_witnesses(note.decision) for note in decided):
         rests.append(0.0)
     return max(min(rests), pace.retry_s) if rests else None
+
+
+def _waits_for_witnesses(decision: Decision) -> bool:
+    return isinstance(decision, Hold) and decision.reason.startswith(UNCONFIRMED)
 
 
 def _is_obeyed(decision: Decision) -> bool:

@@ -1,22 +1,27 @@
 """One pass of the keeper. The whole pipeline is on this page; read it second."""
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from keeper.core.decide import Memory, Terms, decide
 from keeper.core.intents import intend
 from keeper.core.limits import Activity
-from keeper.engine.execute import Hands, settle, start
+from keeper.engine import orders
+from keeper.engine.execute import settle, start
+from keeper.engine.hands import Hands
 from keeper.engine.reader import read_all
+from keeper.engine.skew import Skew
 from keeper.model.chain import BlockRef
-from keeper.model.errors import BadData, Rejected
-from keeper.model.events import Decided, Intended, Troubled
-from keeper.model.flow import Command, Decision, Hold, Intent, Rebalance, Snapshot
+from keeper.model.errors import BadData, Rejected, Transient
+from keeper.model.events import Decided, Halted, Intended, Troubled
+from keeper.model.flow import Command, Decision, Halt, Hold, Intent, Rebalance, Snapshot
 from keeper.model.market import Quote
 from keeper.model.position import VaultState, VenueState
 from keeper.ports.acting import History
-from keeper.ports.reading import Chain, Oracle, Read, Vault, Venue
+from keeper.ports.reading import Amount, Chain, Oracle, Read, Vault, Venue, Witness
 
 STILL_OPEN = "an earlier intent of this account is still open"
+UNCONFIRMED = "not confirmed yet"
+"""A block reaches one node before another, so this is worth another look in a moment."""
 TRIED = "this was tried at this very block; look again at the next one"
 
 
@@ -36,6 +41,14 @@ class Desk(Struct, frozen=True):
     native_oracle: Oracle
     hands: Hands
     books: tuple[Book, ...]
+    purse: Amount | None = None
+    """Coins of the account that pays for gas; None where nobody counts them."""
+    data_fee: Amount | None = None
+    """What a rollup charges for a hedge beyond its gas; None where gas is all."""
+    witness: Witness | None = None
+    """Who must confirm what a trade that adds risk is decided on; None trusts the chain's word."""
+    skew: Skew = field(default_factory=Skew)
+    """Whether the chain's clock and ours have parted."""
 
 
 def tick(
@@ -50,24 +63,28 @@ def tick(
     """
     log = desk.hands.log
     head = desk.chain.head()
+    desk.skew.look(log, head)
     blocked = _reason_not_to_act(desk, head)
     views = look(desk, head)
     decided: list[Decided] = []
     for book in desk.books:
         view = views[book.terms.book]
-        decision = think(desk, book, view, command)
+        past = recall(desk, book)
+        decision = think(desk, book, view, past, command)
         intent = None
         if isinstance(decision, Rebalance) and isinstance(view, Snapshot):
-            intent = plan(desk, book, decision, view)
-            if reason := blocked or _tried_before(desk, intent):
+            intent = plan(desk, book, decision, view, past)
+            if reason := blocked or _tried_before(desk, intent) or _doubt(desk, decision, head):
                 decision, intent = Hold(reason=reason, why=decision.why), None
         note = Decided(book.terms.book, decision, log.clock.now_ms(), tuple(sorted(triggers)))
         decided.append(note)
         if intent is not None:
             act(desk.hands, book, note, intent)
             blocked = STILL_OPEN
+        if isinstance(decision, Halt):
+            blocked = _halt(desk.hands, note, decision.reason)
     # Holds change nothing, so that one write for all of them may come last.
-    log.append(*(note for note in decided if not isinstance(note.decision, Rebalance)))
+    log.append(*(note for note in decided if isinstance(note.decision, Hold)))
     return tuple(decided)
 
 
@@ -76,7 +93,14 @@ def look(desk: Desk, head: BlockRef) -> dict[str, Snapshot | BadData]:
 
     A book with one unreadable part is unreadable; the others are not.
     """
-    reads: dict[str, Read[VaultState | Quote | VenueState]] = {"native": desk.native_oracle.read()}
+    reads: dict[str, Read[VaultState | Quote | VenueState | int]] = {
+        "native": desk.native_oracle.read()
+    }
+    reads |= {
+        name: amount.read()
+        for name, amount in (("purse", desk.purse), ("data fee", desk.data_fee))
+        if amount is not None
+    }
     for book in desk.books:
         name = book.terms.book
         reads[f"{name}/oracle"] = book.oracle.read()
@@ -86,20 +110,26 @@ def look(desk: Desk, head: BlockRef) -> dict[str, Snapshot | BadData]:
     return {book.terms.book: _assemble(desk, book, values, head) for book in desk.books}
 
 
-def think(desk: Desk, book: Book, view: Snapshot | BadData, command: Command | None) -> Decision:
+def recall(desk: Desk, book: Book) -> History:
+    """Return what the past means for the next decision of one book."""
+    log = desk.hands.log
+    return log.journal.history(book.terms.book, log.clock.now_ms())
+
+
+def think(
+    desk: Desk, book: Book, view: Snapshot | BadData, past: History, command: Command | None
+) -> Decision:
     """Return the decision on one book; what cannot be trusted is held, with the reason."""
     if isinstance(view, BadData):
         return Hold(reason=str(view))
-    log = desk.hands.log
-    now_ms = log.clock.now_ms()
-    history = log.journal.history(book.terms.book, now_ms)
+    memory = _memory(book, past, desk.hands.log.clock.now_ms())
     try:
-        return decide(view, book.terms, _memory(book, history, now_ms), command)
+        return decide(view, book.terms, memory, command)
     except BadData as unreadable:
         return Hold(reason=str(unreadable))
 
 
-def plan(desk: Desk, book: Book, decision: Rebalance, view: Snapshot) -> Intent:
+def plan(desk: Desk, book: Book, decision: Rebalance, view: Snapshot, past: History) -> Intent:
     """Return the intent of a decision."""
     return intend(
         decision,
@@ -107,6 +137,7 @@ def plan(desk: Desk, book: Book, decision: Rebalance, view: Snapshot) -> Intent:
         book=book.terms.book,
         account=desk.hands.signer.address,
         life_s=desk.hands.policy.intent_life_s,
+        ample_gas=past.ran_out_of_gas,
     )
 
 
@@ -120,9 +151,16 @@ def act(hands: Hands, book: Book, note: Decided, intent: Intent) -> None:
         hands.log.append(Troubled("Rejected", str(refusal), hands.log.clock.now_ms()))
 
 
+def _halt(hands: Hands, note: Decided, reason: str) -> str:
+    """Write the decision and the halt down as one; return why nothing more is done."""
+    hands.log.append(note, Halted(f"{note.book}: {reason}", hands.log.clock.now_ms()))
+    return f"halted: {reason}"
+
+
 def _reason_not_to_act(desk: Desk, head: BlockRef) -> str | None:
     venues = {book.terms.book: book.venue for book in desk.books}
     still_open = settle(desk.hands, venues, head)
+    still_open = orders.follow(desk.chain, desk.hands, venues, head, still_open)
     if (halted := desk.hands.log.journal.halted()) is not None:
         return f"halted: {halted}"
     return STILL_OPEN if still_open else None
@@ -133,20 +171,47 @@ def _tried_before(desk: Desk, intent: Intent) -> str | None:
     return TRIED if desk.hands.log.journal.knows(intent.id) else None
 
 
+def _doubt(desk: Desk, decision: Rebalance, head: BlockRef) -> str | None:
+    """Return why others do not confirm what was read. Risk is taken off on one node's word."""
+    if desk.witness is None or decision.reduce_only:
+        return None
+    try:
+        desk.witness.confirm(head)
+    except Transient as silence:
+        return f"{UNCONFIRMED}: {silence}"
+    except BadData as doubt:
+        log = desk.hands.log
+        log.append(Troubled(type(doubt).__name__, str(doubt), log.clock.now_ms()))
+        return f"contradicted: {doubt}"
+    return None
+
+
 def _assemble(
     desk: Desk,
     book: Book,
-    values: dict[str, VaultState | Quote | VenueState | BadData],
+    values: dict[str, VaultState | Quote | VenueState | int | BadData],
     head: BlockRef,
 ) -> Snapshot | BadData:
     name = book.terms.book
     vaults = {key: values[f"{name}/vault/{key}"] for key in book.vaults}
-    parts = (values["native"], values[f"{name}/oracle"], values[f"{name}/venue"], *vaults.values())
-    for part in parts:
+    parts = (
+        values["native"],
+        values[f"{name}/oracle"],
+        values[f"{name}/venue"],
+        values.get("purse"),
+        values.get("data fee", 0),
+    )
+    for part in (*parts, *vaults.values()):
         if isinstance(part, BadData):
             return part
     match parts:
-        case (Quote() as native, Quote() as quote, VenueState() as venue, *_):
+        case (
+            Quote() as native,
+            Quote() as quote,
+            VenueState() as venue,
+            int() | None as purse,
+            int() as data_fee,
+        ):
             return Snapshot(
                 chain_id=desk.hands.chain_id,
                 block=head,
@@ -154,6 +219,9 @@ def _assemble(
                 quote=quote,
                 native_quote=native,
                 venue=venue,
+                purse_wei=purse,
+                data_fee_wei=data_fee,
+                tip_wei=desk.hands.recent_tip_wei(),
             )
         case _:
             raise TypeError(f"a read of {name} returned another kind of value than its port says")
@@ -165,6 +233,7 @@ def _memory(book: Book, history: History, now_ms: int) -> Memory:
             now_ms=now_ms,
             last_trade_at_ms=history.last_trade_at_ms,
             gas_usd_24h=history.gas_usd_24h,
+            reverts_1h=history.reverts_1h,
         ),
         gas_units=history.last_gas_used or book.venue.typical_gas,
         volatility=history.volatility,

@@ -19,6 +19,8 @@ class BlockRef(Struct, frozen=True):
     parent_hash: str
     timestamp_s: int
     base_fee_wei: int
+    gas_limit: int | None = None
+    """Gas that all transactions of the block may use together; None if it was not asked."""
 
 
 class Call(Struct, frozen=True):
@@ -52,6 +54,8 @@ class Receipt(Struct, frozen=True):
     gas_used: int
     effective_gas_price_wei: int
     logs: tuple[Log, ...]
+    data_fee_wei: int = 0
+    """What a rollup charged for its data beyond gas; 0 elsewhere."""
 
 
 class Message(Struct, frozen=True):

@@ -7,7 +7,11 @@
     + CallReverted
   x Rejected        this intent is dead; decide afresh on the next tick
   x Uncertain       the outcome is unknown; reconcile before doing anything else
+    + Refused
+  x Fenced          another keeper leads: stop acting, stand by
   x Fatal           stop trading and wake a person
+    + Stopped
+  x Warned          go on; a person should know
 """
 
 
@@ -71,7 +75,34 @@ class Uncertain(KeeperError):
     runbook = "uncertain"
 
 
+class Refused(Uncertain):
+    """A node refused the bytes in words that leave no doubt: it did not take them.
+
+    Others may have. So it decides nothing; it only says that waiting is of no use.
+    """
+
+    runbook = "refused"
+
+
+class Fenced(KeeperError):
+    """Another keeper leads, or may lead by now: nothing was written; stand by."""
+
+    runbook = "fenced"
+
+
 class Fatal(KeeperError):
     """Trading must not continue without a person."""
 
     runbook = "fatal"
+
+
+class Stopped(Fatal):
+    """Trading is halted, so the journal takes no signed bytes; nothing was sent."""
+
+    runbook = "stopped"
+
+
+class Warned(KeeperError):
+    """Nothing was prevented by it, and a person should know: it is told and never raised."""
+
+    runbook = "warned"

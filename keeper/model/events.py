@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from keeper.model.chain import Address
-from keeper.model.flow import Attempt, Decision, Intent, Outcome
+from keeper.model.flow import Attempt, Decision, Heard, Intent, Outcome, Progress
 
 
 class Decided(Struct, frozen=True, tag=True):
@@ -35,6 +35,43 @@ class Sent(Struct, frozen=True, tag=True):
     hash: str
     answer: str
     at_ms: int
+    heard: Heard = "answer"
+    block_number: int = 0
+    """The newest block when it was sent."""
+
+
+class Unseen(Struct, frozen=True, tag=True):
+    """An intent's nonce is used at depth; a look at this newest block found no receipt of ours.
+
+    Either the receipt lags behind, or somebody else holds the key: several looks tell.
+    """
+
+    intent_id: str
+    nonce: int
+    block_number: int
+    at_ms: int
+
+
+class Placed(Struct, frozen=True, tag=True):
+    """A mined transaction left an order at the venue, which says what becomes of it from now on."""
+
+    intent_id: str
+    order: str
+    """The venue's own name for it."""
+    gas_used: int
+    gas_price_wei: int
+    at_ms: int
+    data_fee_wei: int = 0
+
+
+class Progressed(Struct, frozen=True, tag=True):
+    """The venue says something new of an order."""
+
+    intent_id: str
+    progress: Progress
+    block_number: int
+    """The newest block when it was first seen."""
+    at_ms: int
 
 
 class Settled(Struct, frozen=True, tag=True):
@@ -49,6 +86,14 @@ class Adopted(Struct, frozen=True, tag=True):
 
     account: Address
     nonce: int
+    at_ms: int
+
+
+class CodeSeen(Struct, frozen=True, tag=True):
+    """The code of a contract that is about to be called, when it is first met or has changed."""
+
+    address: Address
+    code_hash: str
     at_ms: int
 
 
@@ -74,4 +119,18 @@ class Troubled(Struct, frozen=True, tag=True):
     at_ms: int
 
 
-Event = Decided | Intended | Signed | Sent | Settled | Adopted | Halted | Resumed | Troubled
+Event = (
+    Decided
+    | Intended
+    | Signed
+    | Sent
+    | Unseen
+    | Placed
+    | Progressed
+    | Settled
+    | Adopted
+    | CodeSeen
+    | Halted
+    | Resumed
+    | Troubled
+)

@@ -31,6 +31,12 @@ class Snapshot(Struct, frozen=True):
     native_quote: Quote
     """Price of the coin that pays for gas."""
     venue: VenueState
+    purse_wei: int | None = None
+    """Coins of the account that pays for gas; None where nobody asked."""
+    data_fee_wei: int = 0
+    """What a rollup charges for a hedge beyond its gas: data on the chain below, operator."""
+    tip_wei: int = 0
+    """What recent blocks paid for priority, as last heard."""
 
 
 class Exposure(Struct, frozen=True):
@@ -127,10 +133,12 @@ class Costs(Struct, frozen=True):
     gas_units: int
     gas_price_wei: int
     fixed_usd: float
-    """Gas of one hedge transaction."""
+    """One hedge transaction: its gas, and what a rollup charges beyond it."""
     proportional_rate: float
     """Venue fee as a fraction of notional."""
     impact_per_base: float
+    data_fee_wei: int = 0
+    """The part of `fixed_usd` that is not gas."""
 
 
 class Reasoning(Struct, frozen=True, kw_only=True):
@@ -175,6 +183,8 @@ class Rebalance(Struct, frozen=True, tag=True):
     worst_price: float
     """Limit on the average price of the fill, USD per unit."""
     why: Reasoning
+    gas_cap_wei: int | None = None
+    """Nothing is signed for it above this fee per gas; None in old records."""
 
 
 class Halt(Struct, frozen=True, tag=True):
@@ -202,10 +212,22 @@ class Intent(Struct, frozen=True):
     native_price: float
     """USD per coin of gas when it was decided: what its gas will be booked at."""
     block: BlockRef
+    sequence: int | None = None
+    """Hedges that the account's guard had seen at `block`; None without a guard."""
+    gas_cap_wei: int | None = None
+    """No attempt offers more per gas; None in old records: then the desk's cap alone."""
+    ample_gas: bool = False
+    """Whether its gas limit is raised by half, because one before it ran out of gas."""
+    withdraws: str | None = None
+    """The resting order at the venue that it takes back; None for a trade."""
+
+
+Purpose = Literal["hedge", "cancel"]
+"""What the bytes of an attempt do: the trade, or nothing at all under the same nonce."""
 
 
 class Attempt(Struct, frozen=True):
-    """One signed transaction that would carry out an intent. A bumped intent has several."""
+    """One signed transaction of an intent. A bumped or cancelled intent has several."""
 
     intent_id: str
     hash: str
@@ -213,6 +235,9 @@ class Attempt(Struct, frozen=True):
     nonce: int
     fees: Fees
     signed_at_ms: int
+    purpose: Purpose = "hedge"
+    gas_limit: int | None = None
+    """None in journals that are older than this field."""
 
 
 class Mined(Struct, frozen=True):
@@ -227,17 +252,45 @@ class Mined(Struct, frozen=True):
     gas_used: int
     gas_price_wei: int
     logs: tuple[Log, ...]
+    data_fee_wei: int = 0
+    """What a rollup charged for its data beyond gas, as the receipt says."""
+    final: bool = True
+    """Whether it has reached the tag that finality is configured by, if it is."""
+
+
+Heard = Literal["answer", "refusal", "silence"]
+"""How a node took some bytes: it said something, refused them in definite words, or said nothing.
+None of the three decides anything; they only tell when to look again."""
+
+
+class Send(Struct, frozen=True):
+    """One time that signed bytes were handed over."""
+
+    hash: str
+    at_ms: int
+    heard: Heard
+    block_number: int
+    """The newest block at that time."""
 
 
 class Facts(Struct, frozen=True, kw_only=True):
     """What the chain says about all attempts of one intent; what is unknown is not made up."""
 
+    head_number: int
+    chain_time_s: int
+    """Timestamp of the newest block."""
     nonce_mined: int
     """The account's next nonce in the newest block; read before the receipts."""
     nonce_deep: int
     """The same as of the depth at which a receipt is believed; read before the receipts."""
     mined: Mined | None
     now_ms: int
+    last_sent: Send | None
+    """How the newest attempt was last handed over; None if it never was."""
+    refusals: int
+    """How often a node refused one of the hedges in definite words."""
+    unseen_at: tuple[int, ...]
+    """Earlier newest blocks at which the nonce was used at depth and no receipt was ours."""
 
 
 class Fill(Struct, frozen=True):
@@ -249,9 +302,36 @@ class Fill(Struct, frozen=True):
     realized_pnl_usd: float
 
 
-Status = Literal["done", "failed", "no_effect", "abandoned", "displaced"]
-"""done: the effect was seen. failed: refused in simulation or reverted. no_effect: mined, but the
-venue shows nothing. abandoned: never signed. displaced: its nonce was used by somebody else."""
+OrderState = Literal["open", "filled", "partial", "cancelled", "expired"]
+"""What a venue that fills later says of an order; all but `open` are final. partial: it ended with
+less than was asked for."""
+
+
+class Progress(Struct, frozen=True):
+    """How far an order at such a venue has come."""
+
+    state: OrderState
+    fill: Fill | None
+    """All of it so far; None if there is none."""
+
+
+Status = Literal[
+    "done",
+    "failed",
+    "out_of_gas",
+    "cancelled",
+    "no_effect",
+    "wrong_effect",
+    "unfilled",
+    "abandoned",
+    "displaced",
+]
+"""done: the effect was seen. failed: refused in simulation, or reverted, which cost gas.
+out_of_gas: reverted because its gas limit was too low. cancelled: our own empty transaction took
+its nonce. no_effect: mined, but the venue shows nothing. wrong_effect: the venue shows a fill of
+the other sign, or a larger one than was meant. unfilled: the venue took the order and ended it
+without a fill. abandoned: never signed. displaced: its nonce was
+used by somebody else."""
 
 
 class Outcome(Struct, frozen=True):

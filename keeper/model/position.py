@@ -122,3 +122,5 @@ class VenueState(Struct, frozen=True, kw_only=True):
     """Relative price impact of one base unit: a trade of d costs about price·impact·d² beyond
     the fee. Exact inside the current tick range, an underestimate beyond it."""
     initial_margin_ratio: float
+    sequence: int | None = None
+    """Hedges that the account's guard has seen; None without a guard."""

@@ -6,8 +6,8 @@ GWEI: Final = 10**9
 ETHER: Final = 10**18
 YEAR_S: Final = 365 * 24 * 3600
 """Markets never close: 365 days."""
-DAY_S: Final = 24 * 3600
 HOUR_S: Final = 3600
+DAY_S: Final = 24 * HOUR_S
 
 
 def to_base_units_toward_zero(units: float, decimals: int) -> int:

@@ -9,11 +9,11 @@ that a steady read takes one round.
 """
 
 from collections.abc import Generator
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from keeper.model.chain import Address, Answer, BlockRef, Call, Log, Message, Watch
 from keeper.model.errors import CallReverted
-from keeper.model.flow import Fill, Intent
+from keeper.model.flow import Fill, Intent, Progress
 from keeper.model.market import Quote
 from keeper.model.position import VaultState, VenueState
 
@@ -42,6 +42,20 @@ class Chain(Protocol):
         ...
 
 
+class Witness(Protocol):
+    """Others who can be asked whether what was read is so."""
+
+    def confirm(self, at: BlockRef) -> None:
+        """Return if enough others say the same to everything that was read at *at*.
+
+        Raises:
+            BadData: Others say something else.
+            Transient: Nobody contradicts, but too few could say anything yet.
+
+        """
+        ...
+
+
 class Vault(Protocol):
     """Something whose exposure is hedged."""
 
@@ -63,6 +77,14 @@ class Oracle(Protocol):
 
     def watch(self) -> tuple[Watch, ...]:
         """Return the logs that mean the price moved; complete after the first read."""
+        ...
+
+
+class Amount(Protocol):
+    """A number of wei that every book of a chain needs to know."""
+
+    def read(self) -> Read[int]:
+        """Read the amount, in wei."""
         ...
 
 
@@ -99,4 +121,27 @@ class Venue(Protocol):
 
     def explain(self, revert: bytes) -> str:
         """Return what the venue's revert data means, in words; hex if it is not known."""
+        ...
+
+
+@runtime_checkable
+class OrderVenue(Venue, Protocol):
+    """A venue that fills later: a mined transaction leaves an order, and somebody else executes it.
+
+    The order expires with its intent by itself if the venue can do that; it is withdrawn if not.
+    """
+
+    def placed(self, logs: tuple[Log, ...]) -> str | None:
+        """Return the venue's name of the order that a transaction left; None if it left none."""
+        ...
+
+    def progress(self, order: str) -> Read[Progress | None]:
+        """Read how far an order has come; None if the venue does not know it at this block.
+
+        Not to know is not to reject: nothing is concluded from it.
+        """
+        ...
+
+    def withdraw(self, order: str) -> Message:
+        """Return the message that takes an open order back; it reverts if there is none."""
         ...

@@ -1,11 +1,27 @@
 """A journal in memory with the rules of the real one, for simulations and tests."""
 
 from keeper.model.chain import Address
-from keeper.model.errors import Fatal
-from keeper.model.events import Adopted, Decided, Event, Halted, Intended, Resumed, Settled, Signed
-from keeper.model.flow import Command, Intent, Outcome
-from keeper.model.units import DAY_S
+from keeper.model.errors import Fatal, Stopped
+from keeper.model.events import (
+    Adopted,
+    CodeSeen,
+    Decided,
+    Event,
+    Halted,
+    Intended,
+    Placed,
+    Progressed,
+    Resumed,
+    Sent,
+    Settled,
+    Signed,
+    Unseen,
+)
+from keeper.model.flow import Attempt, Command, Intent, Outcome, Send
+from keeper.model.units import DAY_S, HOUR_S
 from keeper.ports.acting import History, Open, Request
+
+REVERTED = frozenset({"failed", "out_of_gas"})
 
 
 class MemoryJournal:
@@ -18,20 +34,35 @@ class MemoryJournal:
 
     def append(self, *events: Event) -> None:
         """Append all of *events*, or none if one would make a double possible."""
-        for event in events:
-            self._refuse_a_double(event)
-        self.events.extend(events)
+        kept = len(self.events)
+        try:
+            for event in events:
+                self._refuse_a_double(event)
+                self.events.append(event)
+        except Fatal:
+            del self.events[kept:]
+            raise
 
     def knows(self, intent_id: str) -> bool:
         return any(intent.id == intent_id for intent in self.intents())
 
     def open(self) -> tuple[Open, ...]:
         closed = {outcome.intent_id for outcome in self.outcomes()}
+        return tuple(self._opened(i) for i in self.intents() if i.id not in closed)
+
+    def _opened(self, intent: Intent) -> Open:
         attempts = [e.attempt for e in self.events if isinstance(e, Signed)]
-        return tuple(
-            Open(intent, tuple(a for a in attempts if a.intent_id == intent.id))
-            for intent in self.intents()
-            if intent.id not in closed
+        told = [e for e in self.events if isinstance(e, Sent | Unseen | Placed | Progressed)]
+        mine = [e for e in told if e.intent_id == intent.id]
+        sent = [e for e in mine if isinstance(e, Sent)]
+        unseen = [e for e in mine if isinstance(e, Unseen)]
+        return Open(
+            intent=intent,
+            attempts=tuple(a for a in attempts if a.intent_id == intent.id),
+            sends=tuple(Send(e.hash, e.at_ms, e.heard, e.block_number) for e in sent),
+            unseen_at=tuple(e.block_number for e in unseen),
+            placed=next((e for e in mine if isinstance(e, Placed)), None),
+            progressed=next((e for e in reversed(mine) if isinstance(e, Progressed)), None),
         )
 
     def next_nonce(self, account: Address) -> int | None:
@@ -46,14 +77,20 @@ class MemoryJournal:
 
     def history(self, book: str, now_ms: int) -> History:
         mine = {intent.id for intent in self.intents() if intent.book == book}
+        trades = mine & {intent.id for intent in self.intents() if intent.withdraws is None}
         signed = [
             e.attempt.signed_at_ms
             for e in self.events
             if isinstance(e, Signed) and e.attempt.intent_id in mine
         ]
         settled = [e for e in self.events if isinstance(e, Settled) and e.outcome.intent_id in mine]
-        gas = [e.outcome.gas_used for e in settled if e.outcome.status == "done"]
+        gas = [
+            e.outcome.gas_used
+            for e in settled
+            if e.outcome.status == "done" and e.outcome.intent_id in trades
+        ]
         since_ms = now_ms - DAY_S * 1_000
+        within_day = [e.outcome for e in settled if e.at_ms >= since_ms]
         reasons = [
             e.decision.why
             for e in self.events
@@ -63,11 +100,31 @@ class MemoryJournal:
         levels = [why.gas for why in reasons if why.gas is not None]
         return History(
             last_trade_at_ms=max(signed, default=None),
-            gas_usd_24h=sum(e.outcome.gas_usd for e in settled if e.at_ms >= since_ms),
+            gas_usd_24h=sum(outcome.gas_usd for outcome in within_day),
             last_gas_used=gas[-1] if gas else None,
             volatility=states[-1] if states else None,
             gas=levels[-1] if levels else None,
+            reverts_1h=self._reverts(trades, since_ms=now_ms - HOUR_S * 1_000),
+            ran_out_of_gas=any(
+                outcome.status == "out_of_gas" and outcome.intent_id in trades
+                for outcome in within_day
+            ),
         )
+
+    def _reverts(self, intents: set[str], *, since_ms: int) -> int:
+        turns = [at for at, e in enumerate(self.events) if isinstance(e, Halted | Resumed)]
+        return sum(
+            isinstance(e, Settled)
+            and e.outcome.intent_id in intents
+            and e.outcome.status in REVERTED
+            and e.outcome.gas_used > 0
+            and e.at_ms >= since_ms
+            for e in self.events[max(turns, default=0) :]
+        )
+
+    def code_hash(self, address: Address) -> str | None:
+        seen = [e for e in self.events if isinstance(e, CodeSeen) and e.address == address]
+        return seen[-1].code_hash if seen else None
 
     def halted(self) -> str | None:
         turns = [e for e in self.events if isinstance(e, Halted | Resumed)]
@@ -96,11 +153,30 @@ class MemoryJournal:
             case Intended(intent=intent):
                 if self.knows(intent.id):
                     raise Fatal("an intent is written down once", intent=intent.id)
-                if any(o.intent.account == intent.account for o in self.open()):
+                if any(_are_alike(o.intent, intent) for o in self.open()):
                     raise Fatal("an intent of this account is still open", intent=intent.id)
+            case Placed():
+                self._refuse_a_second_order(event)
             case Signed(attempt=attempt):
-                for other in (e.attempt for e in self.events if isinstance(e, Signed)):
-                    if other.nonce == attempt.nonce and other.intent_id != attempt.intent_id:
-                        raise Fatal("a nonce belongs to one intent for ever", nonce=attempt.nonce)
+                self._refuse_bytes(attempt)
             case _:
                 pass
+
+    def _refuse_a_second_order(self, event: Placed) -> None:
+        for other in self.events:
+            if isinstance(other, Placed) and (
+                other.intent_id == event.intent_id or other.order == event.order
+            ):
+                raise Fatal("an intent leaves one order, once", order=event.order)
+
+    def _refuse_bytes(self, attempt: Attempt) -> None:
+        if (halted := self.halted()) is not None:
+            raise Stopped("trading is halted: nothing is signed", reason=halted)
+        for other in (e.attempt for e in self.events if isinstance(e, Signed)):
+            if other.nonce == attempt.nonce and other.intent_id != attempt.intent_id:
+                raise Fatal("a nonce belongs to one intent for ever", nonce=attempt.nonce)
+
+
+def _are_alike(one: Intent, other: Intent) -> bool:
+    """A withdrawal may be open beside the trade whose order it takes back, and nothing else."""
+    return one.account == other.account and (one.withdraws is None) == (other.withdraws is None)

@@ -13,7 +13,7 @@ from keeper.core.decide import FixedVolatility, Policy, Terms
 from keeper.core.limits import Limits
 from keeper.core.tx_steps import TxPolicy
 from keeper.engine.announce import Announcer
-from keeper.engine.execute import Hands
+from keeper.engine.hands import Hands
 from keeper.engine.tick import Book, Desk
 from keeper.model.chain import (
     Address,
@@ -28,12 +28,12 @@ from keeper.model.chain import (
     UnsignedTx,
     Watch,
 )
-from keeper.model.errors import CallReverted, Uncertain
+from keeper.model.errors import CallReverted, Refused, Uncertain
 from keeper.model.flow import Fill, Intent, Mined
 from keeper.model.market import Quote
 from keeper.model.position import Linear, VaultState, VenueState
 from keeper.model.units import GWEI
-from keeper.ports.acting import Journal
+from keeper.ports.acting import Journal, Rehearsal, Standing
 from keeper.ports.reading import Read
 from keeper.sim.memory_journal import MemoryJournal
 
@@ -43,6 +43,9 @@ VENUE = Address("0x00000000000000000000000000000000000000Fe")
 CHAIN = ChainId(31337)
 FILLED = b"filled".ljust(32)
 BLOCK_S = 12
+BLOCK_GAS = 36_000_000
+TYPICAL_GAS = 100_000
+EMPTY_GAS = 21_000
 
 
 class Crash(BaseException):
@@ -55,6 +58,8 @@ class Order(Struct, frozen=True):
     units: float
     worst_price: float
     deadline_s: int
+    withdraws: str = ""
+    """The resting order that it takes back, at a venue that fills later."""
 
 
 class World:
@@ -70,6 +75,9 @@ class World:
         self.now_ms = 1_700_000_000_000
         self.lose_answers = False
         self.deaf = False
+        self.refusal: str | None = None
+        """What the node says to any bytes it is sent, and does not take."""
+        self.refused = 0
         self.pool: dict[str, UnsignedTx] = {}
         self.raws: list[bytes] = []
         self.included: dict[str, int] = {}
@@ -79,6 +87,14 @@ class World:
         self.updated_at_s = self.block_time_s()
         self.revert_reason: bytes | None = None
         self.inert = False
+        self.skew = 1.0
+        """What the venue fills of each unit that it was asked for."""
+        self.code_hash: str | None = "0xc0de"
+        self.delegated_to: str | None = None
+        """Code hash of the keeper's own address."""
+        self.block_gas = BLOCK_GAS
+        self.order_gas = TYPICAL_GAS
+        """Gas that an order uses when it is mined; the venue asks for twice the typical."""
 
     def block_time_s(self, number: int | None = None) -> int:
         """Return the timestamp of a block."""
@@ -110,16 +126,26 @@ class World:
         for tx_hash, number in list(self.included.items()):
             if number > self.number - depth:
                 del self.included[tx_hash]
-                if tx_hash not in self.reverted and not self.inert:
-                    self.position -= _order(self.pool[tx_hash]).units
+                self.position -= self._effect(tx_hash)
+                self.reverted.discard(tx_hash)
 
     def _include(self, tx_hash: str) -> None:
         self.included[tx_hash] = self.number
-        order = _order(self.pool[tx_hash])
-        if self.block_time_s() > order.deadline_s:
+        tx = self.pool[tx_hash]
+        if tx.message.data and (
+            self.block_time_s() > order_of(tx).deadline_s
+            or self.revert_reason is not None
+            or self.order_gas > tx.message.gas_limit
+        ):
             self.reverted.add(tx_hash)
-        elif not self.inert:
-            self.position += order.units
+        self.position += self._effect(tx_hash)
+
+    def _effect(self, tx_hash: str) -> float:
+        """Return what an included transaction did to the position."""
+        tx = self.pool[tx_hash]
+        if tx_hash in self.reverted or self.inert or not tx.message.data:
+            return 0.0
+        return order_of(tx).units * self.skew
 
     # The ports `Chain` and `Network`.
 
@@ -130,6 +156,7 @@ class World:
             parent_hash=f"0x{self.number - 1:064x}",
             timestamp_s=self.block_time_s(),
             base_fee_wei=self.base_fee_wei,
+            gas_limit=self.block_gas,
         )
 
     def answer(self, calls: tuple[Call, ...], at: BlockRef) -> tuple[Answer | CallReverted, ...]:
@@ -137,8 +164,18 @@ class World:
 
     def nonce(self, account: Address, *, depth: int = 0) -> int:
         self._refuse_a_stranger(account)
+        return self._nonce_at(depth)
+
+    def _nonce_at(self, depth: int) -> int:
         ours = sum(number <= self.number - depth for number in self.included.values())
         return self.base_nonce + ours + self.strangers
+
+    def standing(self, account: Address, target: Address, at: BlockRef) -> Standing:
+        if at.number != self.number:
+            raise ValueError(f"asked about block {at.number}")
+        self._refuse_a_stranger(account)
+        codes = {VENUE: self.code_hash, KEEPER: self.delegated_to}
+        return Standing(self._nonce_at(0), codes[target])
 
     def simulate(self, sender: Address, message: Message, fees: Fees, at: BlockRef) -> bytes:
         self._refuse_a_stranger(sender)
@@ -148,10 +185,17 @@ class World:
             raise CallReverted("execution reverted", data=self.revert_reason)
         return message.data
 
+    def rehearse(self, sender: Address, message: Message, fees: Fees, at: BlockRef) -> Rehearsal:
+        returned = self.simulate(sender, message, fees, at)
+        return Rehearsal(returned, self.standing(sender, message.to, at))
+
     def send(self, raw: bytes) -> str:
         self.spend()
         if self.deaf:
             raise Uncertain("connection reset")
+        if self.refusal is not None:
+            self.refused += 1
+            raise Refused(self.refusal)
         self.raws.append(raw)
         self.pool[_hash(raw)] = msgspec.json.decode(raw, type=UnsignedTx)
         self.spend()
@@ -171,17 +215,26 @@ class World:
 
     def _mined(self, tx_hash: str, number: int, head: BlockRef) -> Mined:
         succeeded = tx_hash not in self.reverted
-        log = Log(VENUE, (FILLED,), self.pool[tx_hash].message.data, 0)
+        tx = self.pool[tx_hash]
         return Mined(
             hash=tx_hash,
             block_number=number,
             block_hash=f"0x{number:064x}",
             depth=head.number - number + 1,
             succeeded=succeeded,
-            gas_used=100_000,
+            gas_used=self._gas_used(tx),
             gas_price_wei=self.base_fee_wei,
-            logs=(log,) if succeeded and not self.inert else (),
+            logs=self._logs(tx_hash),
         )
+
+    def _logs(self, tx_hash: str) -> tuple[Log, ...]:
+        if not (effect := self._effect(tx_hash)):
+            return ()
+        filled = msgspec.structs.replace(order_of(self.pool[tx_hash]), units=effect)
+        return (Log(VENUE, (FILLED,), msgspec.json.encode(filled), 0),)
+
+    def _gas_used(self, tx: UnsignedTx) -> int:
+        return min(self.order_gas, tx.message.gas_limit) if tx.message.data else EMPTY_GAS
 
 
 class HeldVault:
@@ -216,7 +269,7 @@ class WorldVenue:
     """A venue that fills every order at the world's price."""
 
     account = KEEPER
-    typical_gas = 100_000
+    typical_gas = TYPICAL_GAS
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -245,7 +298,7 @@ class WorldVenue:
 
     def prepare(self, intent: Intent) -> Message:
         order = Order(intent.units, intent.worst_price, intent.deadline_s)
-        return Message(VENUE, msgspec.json.encode(order), 0, 200_000)
+        return Message(VENUE, msgspec.json.encode(order), 0, 2 * TYPICAL_GAS)
 
     def preview(self, intent: Intent, returned: bytes) -> Fill:
         order = msgspec.json.decode(returned, type=Order)
@@ -313,7 +366,9 @@ LIMITS = Limits(
 )
 
 
-def desk_of(world: World, journal: Journal, *, limits: Limits = LIMITS) -> Desk:
+def desk_of(
+    world: World, journal: Journal, *, limits: Limits = LIMITS, venue: WorldVenue | None = None
+) -> Desk:
     """Return a desk with one book that hedges *world*."""
     terms = Terms(
         book="eth",
@@ -331,11 +386,12 @@ def desk_of(world: World, journal: Journal, *, limits: Limits = LIMITS) -> Desk:
         cap_wei=limits.max_gas_price_wei,
     )
     oracle = WorldOracle(world)
-    book = Book(terms, {"held": HeldVault(world)}, oracle, WorldVenue(world))
+    book = Book(terms, {"held": HeldVault(world)}, oracle, venue or WorldVenue(world))
     return Desk(chain=world, native_oracle=oracle, hands=hands, books=(book,))
 
 
-def _order(tx: UnsignedTx) -> Order:
+def order_of(tx: UnsignedTx) -> Order:
+    """Return what a transaction to the venue asks for."""
     return msgspec.json.decode(tx.message.data, type=Order)
 
 

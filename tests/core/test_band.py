@@ -654,3 +654,10 @@ def test_the_guard_keeps_the_sign_of_the_value(problem: Problem) -> None:
     middle = 0.5 * (guarded.outer + guarded.inner)
     assert problem.value(middle, guarded.inner, guarded) < 0
     assert problem.value(guarded.outer, guarded.inner, guarded) == 0.0
+
+
+def test_a_limit_on_a_fixed_cost_that_rounds_to_nothing_has_no_gap() -> None:
+    costs = {"prop_cost": 1.0, "impact": 0.0, "sigma_x": 1.0, "risk_weight": 1.0}
+    free = limit_band(optimal_band(fixed_cost=0.0, **costs), 0.5, fixed_cost=0.0, **costs)
+    tiny = limit_band(optimal_band(fixed_cost=5e-324, **costs), 0.5, fixed_cost=5e-324, **costs)
+    assert (tiny.outer, tiny.inner) == pytest.approx((free.outer, free.inner))

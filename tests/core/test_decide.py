@@ -262,3 +262,85 @@ def test_a_trade_always_brings_the_net_closer_and_never_across(hedge: float, spo
         net = why(decision).net
         assert abs(net + decision.units) < abs(net)
         assert (net + decision.units) * net >= 0
+
+
+def limited(terms: Terms = TERMS, **changes: object) -> Terms:
+    limits = msgspec.structs.replace(terms.limits, **changes)
+    return msgspec.structs.replace(terms, limits=limits)
+
+
+def never_beyond(max_net: float, terms: Terms = TERMS) -> Terms:
+    policy = msgspec.structs.replace(terms.policy, max_net_base=max_net)
+    return msgspec.structs.replace(terms, policy=policy)
+
+
+def test_g1_dear_gas_is_waited_out_until_the_risk_limit_is_breached() -> None:
+    spike = msgspec.structs.replace(BLOCK, base_fee_wei=300 * GWEI)
+    terms = limited(max_gas_price_wei=50 * GWEI, urgent_gas_price_wei=400 * GWEI)
+    waits = decide(seen(block=spike), never_beyond(1_000.0, terms), QUIET)
+    assert isinstance(waits, Hold)
+    assert gate(waits, "gas price").limit == 50
+    pays = decide(seen(block=spike), never_beyond(5.0, terms), QUIET)
+    assert isinstance(pays, Rebalance)
+    assert (gate(pays, "gas price").value, gate(pays, "gas price").limit) == (301, 400)
+    assert gate(pays, "gas price").note == "the net delta is beyond max_net"
+    assert pays.gas_cap_wei == 400 * GWEI
+
+
+def test_g1_g3_nothing_is_signed_above_the_hard_cap_however_large_the_risk() -> None:
+    absurd = msgspec.structs.replace(BLOCK, base_fee_wei=10**18)
+    terms = limited(max_gas_price_wei=50 * GWEI, urgent_gas_price_wei=400 * GWEI)
+    assert isinstance(decide(seen(block=absurd), never_beyond(5.0, terms), QUIET), Hold)
+
+
+def test_without_an_urgent_price_the_ordinary_one_holds_always() -> None:
+    decision = decide(seen(), never_beyond(5.0), QUIET)
+    assert isinstance(decision, Rebalance)
+    assert decision.gas_cap_wei == LIMITS.max_gas_price_wei
+
+
+def test_an_urgent_price_below_the_ordinary_one_is_refused() -> None:
+    with pytest.raises(ConfigError, match="urgent_gas_price must not be below"):
+        limited(urgent_gas_price_wei=1)
+
+
+@pytest.mark.parametrize(("reserve_usd", "passes"), [(None, True), (5.0, False), (500.0, True)])
+def test_g6_with_the_budget_spent_only_what_reduces_the_hedge_goes_on(
+    reserve_usd: float | None, *, passes: bool
+) -> None:
+    terms = limited(daily_gas_budget_usd=200.0, gas_exit_reserve_usd=reserve_usd)
+    spent = msgspec.structs.replace(QUIET, activity=Activity(0, None, 190.0))
+    grows = decide(seen(), terms, spent)
+    assert gate(grows, "gas budget").limit == 200
+    assert not gate(grows, "gas budget").ok
+    shrinks = decide(seen(hedge=-60.0), terms, spent)
+    assert gate(shrinks, "gas budget").ok == passes
+
+
+def test_g7_t11_a_purse_for_too_few_hedges_signs_nothing_but_the_way_out() -> None:
+    # One hedge is 800,000 gas at 21 gwei: 0.0168 coins.
+    poor = 2 * 16_800_000 * GWEI
+    grows = decide(seen(purse_wei=poor), TERMS, QUIET)
+    assert isinstance(grows, Hold)
+    assert grows.reason == "refused: gas runway"
+    assert (gate(grows, "gas runway").value, gate(grows, "gas runway").limit) == (2, 3)
+    assert isinstance(decide(seen(purse_wei=poor, hedge=-60.0), TERMS, QUIET), Rebalance)
+    assert isinstance(decide(seen(purse_wei=2 * poor), TERMS, QUIET), Rebalance)
+
+
+def test_where_gas_costs_nothing_no_purse_is_too_small() -> None:
+    free = msgspec.structs.replace(BLOCK, base_fee_wei=0)
+    terms = msgspec.structs.replace(TERMS, tip_wei=0)
+    assert gate(decide(seen(block=free, purse_wei=0), terms, QUIET), "gas runway").ok
+
+
+def test_g5_what_a_rollup_charges_for_data_is_part_of_the_cost() -> None:
+    usual, dear = (why(decide(seen(data_fee_wei=fee), TERMS, QUIET)) for fee in (0, 10**17))
+    assert dear.costs.fixed_usd - usual.costs.fixed_usd == pytest.approx(0.1 * 2_000)
+    assert dear.costs.data_fee_wei == 10**17
+    assert dear.band.outer > usual.band.outer
+
+
+def test_g8_a_higher_tip_in_recent_blocks_is_expected_and_a_lower_one_is_not() -> None:
+    assert why(decide(seen(tip_wei=5 * GWEI), TERMS, QUIET)).costs.gas_price_wei == 25 * GWEI
+    assert why(decide(seen(tip_wei=1), TERMS, QUIET)).costs.gas_price_wei == 21 * GWEI

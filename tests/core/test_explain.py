@@ -139,6 +139,14 @@ def test_no_what_if_lies_beyond_the_hard_limit(
         assert 0.0 <= one.inner <= one.outer <= max_net
 
 
+@pytest.mark.parametrize("strategy", [Optimal(), FixedBand(width_base=3.0), Zakamouline()], ids=str)
+@given(net=st.floats(-1e3, 1e3))
+def test_no_band_and_no_what_if_depends_on_the_error_of_now(strategy: Strategy, net: float) -> None:
+    policy = policy_of(strategy)
+    assert policy(replace(HERE, net=net)).band == policy(HERE).band
+    assert asked(strategy, replace(HERE, net=net)) == asked(strategy)
+
+
 @pytest.mark.parametrize("strategy", [Always(), Never(), Interval(every_s=60)], ids=str)
 def test_where_no_number_decides_nothing_is_asked(strategy: Strategy) -> None:
     for since_trade_years in (0.0, 1.0):

@@ -105,7 +105,7 @@ def test_spot_debt_and_a_range_add_up() -> None:
     )
 
 
-def test_what_is_held_in_other_assets_adds_nothing() -> None:
+def test_x10_what_is_held_in_other_assets_adds_nothing() -> None:
     legs = (spot(2.0), spot(1e6, USDC), spot(3.0, WBTC), position(12.0, base=WBTC))
     assert net(legs, WETH, 4.0, NOW_S) == net([spot(2.0)], WETH, 4.0, NOW_S)
 
@@ -163,13 +163,13 @@ def test_an_impossible_price_is_bad_data(price: float) -> None:
         net([spot(1.0)], WETH, price, NOW_S)
 
 
-def test_a_leg_that_is_not_a_number_is_bad_data() -> None:
+def test_a5_a_leg_that_is_not_a_number_is_bad_data() -> None:
     with pytest.raises(BadData, match="not finite"):
         net([spot(nan)], WETH, 4.0, NOW_S)
 
 
 @pytest.mark.parametrize("legs", [(spot(inf), spot(-inf)), (spot(1.7e308), spot(1.7e308))])
-def test_legs_without_a_finite_sum_are_bad_data(legs: tuple[Leg, ...]) -> None:
+def test_a5_legs_without_a_finite_sum_are_bad_data(legs: tuple[Leg, ...]) -> None:
     with pytest.raises(BadData, match="delta of the legs has no finite sum") as caught:
         net(legs, WETH, 4.0, NOW_S)
     assert caught.value.facts == {"legs": 2}

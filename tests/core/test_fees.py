@@ -1,7 +1,8 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper.core.fees import expected_price_wei, first_offer, replacement
+from keeper.core.fees import expected_price_wei, first_offer, recent_tip_wei, replacement
 from keeper.model.chain import Fees
 
 wei = st.integers(min_value=1, max_value=10**15)
@@ -35,3 +36,13 @@ def test_a_replacement_follows_the_market_up() -> None:
 def test_a_replacement_above_the_cap_is_none() -> None:
     assert replacement(Fees(800, 8), Fees(1, 1), cap_wei=900) is None
     assert replacement(Fees(800, 8), Fees(1, 1), cap_wei=901) == Fees(901, 10)
+
+
+@pytest.mark.parametrize(
+    ("rewards_wei", "tip_wei"),
+    [((), 0), ((0, 0), 0), ((5,), 5), ((0, 3, 0, 1, 2), 2), ((9, 1), 9)],
+)
+def test_g2_the_tip_is_the_middle_of_what_was_paid_and_empty_blocks_say_nothing(
+    rewards_wei: tuple[int, ...], tip_wei: int
+) -> None:
+    assert recent_tip_wei(rewards_wei) == tip_wei

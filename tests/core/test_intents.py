@@ -1,7 +1,7 @@
 import msgspec
 
 from keeper.core.intents import intend
-from keeper.engine.tick import look, think
+from keeper.engine.tick import look, recall, think
 from keeper.model.errors import BadData
 from keeper.model.flow import Intent, Rebalance, Snapshot
 from keeper.sim.memory_journal import MemoryJournal
@@ -11,7 +11,8 @@ from keeper.sim.world import KEEPER, World, desk_of
 def decided() -> tuple[Rebalance, Snapshot]:
     desk = desk_of(World(), MemoryJournal())
     view = look(desk, desk.chain.head())["eth"]
-    decision = think(desk, desk.books[0], view, None)
+    (book,) = desk.books
+    decision = think(desk, book, view, recall(desk, book), None)
     assert isinstance(decision, Rebalance)
     assert not isinstance(view, BadData)
     return decision, view

@@ -31,12 +31,12 @@ def gates(units: float, **changes: float) -> dict[str, Gate]:
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, float("inf"), float("nan")])
 @pytest.mark.parametrize("name", Limits.__struct_fields__)
-def test_a_limit_that_does_not_limit_is_refused(name: str, bad: float) -> None:
+def test_f3_a_limit_that_does_not_limit_is_refused(name: str, bad: float) -> None:
     with pytest.raises(ConfigError, match=name):
         msgspec.structs.replace(LIMITS, **{name: bad})
 
 
-def test_there_is_no_default_for_a_limit() -> None:
+def test_f3_there_is_no_default_for_a_limit() -> None:
     with pytest.raises(TypeError, match="Missing required argument"):
         Limits()  # type: ignore[call-arg]  # that is the point
 
@@ -47,14 +47,14 @@ def test_leverage_is_counted_after_the_trade() -> None:
     assert not gates(-3.0)["leverage"].ok
 
 
-def test_a_trade_that_only_reduces_passes_however_bad_the_account_is() -> None:
+def test_v11_a_trade_that_only_reduces_passes_however_bad_the_account_is() -> None:
     passed = gates(4.0, account_value_usd=-1.0, free_collateral_usd=-5_000.0)
     assert passed["leverage"].ok
     assert passed["leverage"].note == "the account has no equity"
     assert gates(4.0, free_collateral_usd=0.0)["margin"].ok
 
 
-def test_growing_needs_free_collateral_for_its_initial_margin() -> None:
+def test_v11_growing_needs_free_collateral_for_its_initial_margin() -> None:
     assert gates(-5.0)["margin"].value == pytest.approx(1_000.0)
     assert gates(-5.0)["margin"].ok
     assert not gates(-5.1)["margin"].ok

@@ -30,14 +30,14 @@ def test_a_price_exactly_as_old_as_allowed_is_trusted() -> None:
 
 
 @pytest.mark.parametrize(("feed_s", "book_s"), [(60, 900), (900, 60), (60, 60)])
-def test_the_tighter_age_limit_refuses(feed_s: int, book_s: int) -> None:
+def test_o1_the_tighter_age_limit_refuses(feed_s: int, book_s: int) -> None:
     with pytest.raises(BadData, match="stale") as caught:
         trusted_price(quote(age_s=61, max_age_s=feed_s), now_s=NOW_S, max_age_s=book_s)
     assert caught.value.facts == {"source": "feed", "age_s": 61, "limit_s": 60}
     assert caught.value.remedy
 
 
-def test_a_price_from_the_future_is_bad_data() -> None:
+def test_o8_a_price_from_the_future_is_bad_data() -> None:
     assert trusted_price(quote(age_s=-15), now_s=NOW_S, max_age_s=60) == 3000.0
     with pytest.raises(BadData, match="future") as caught:
         trusted_price(quote(age_s=-16), now_s=NOW_S, max_age_s=60)

@@ -1,18 +1,30 @@
 """Kill the process at every side effect; the trade must still happen exactly once."""
 
 import contextlib
+import itertools
 
 import msgspec
 import pytest
 
 from keeper.engine.execute import settle
+from keeper.engine.reconcile import reconcile
 from keeper.engine.tick import Desk, tick
-from keeper.model.chain import Address, BlockRef, Fees, Log, Message
-from keeper.model.errors import Fatal
-from keeper.model.events import Halted, Sent, Settled, Signed
-from keeper.model.flow import Mined, Rebalance
+from keeper.model.chain import Address, BlockRef, Fees, Log, Message, SignedTx, UnsignedTx
+from keeper.model.errors import Fatal, Transient
+from keeper.model.events import Halted, Sent, Settled, Signed, Troubled, Unseen
+from keeper.model.flow import Attempt, Hold, Mined, Rebalance
 from keeper.sim.memory_journal import MemoryJournal
-from keeper.sim.world import KEEPER, Crash, MortalJournal, Order, World, desk_of
+from keeper.sim.world import (
+    BLOCK_S,
+    KEEPER,
+    Crash,
+    MortalJournal,
+    Order,
+    World,
+    WorldSigner,
+    desk_of,
+    order_of,
+)
 
 CLOSE = 0.1
 """Inside the band of the world's one book."""
@@ -33,11 +45,21 @@ def outcomes(journal: MemoryJournal) -> list[str]:
     return [outcome.status for outcome in journal.outcomes()]
 
 
+def attempts(journal: MemoryJournal) -> list[Attempt]:
+    return [e.attempt for e in journal.events if isinstance(e, Signed)]
+
+
+def pass_the_deadline(world: World) -> None:
+    """Let blocks come, without any transaction of ours, until the chain's clock is beyond it."""
+    for _ in range(600 // BLOCK_S + 1):
+        world.mine_nothing()
+
+
 @pytest.mark.parametrize("lives", range(12))
 @pytest.mark.parametrize("oldest", [True, False])
 @pytest.mark.parametrize("mines_while_down", [True, False])
 @pytest.mark.parametrize("lose_answers", [True, False])
-def test_a_crash_anywhere_never_trades_twice(
+def test_p1_a_crash_anywhere_never_trades_twice(
     lives: int, *, oldest: bool, mines_while_down: bool, lose_answers: bool
 ) -> None:
     world = World()
@@ -78,7 +100,7 @@ def test_every_byte_that_was_sent_was_in_the_journal_before() -> None:
     assert seen_at_send == [True, True]
 
 
-def test_silence_is_not_failure_the_same_bytes_are_sent_again() -> None:
+def test_r2_silence_is_not_failure_the_same_bytes_are_sent_again() -> None:
     world = World()
     world.deaf = True
     journal = MemoryJournal()
@@ -93,7 +115,7 @@ def test_silence_is_not_failure_the_same_bytes_are_sent_again() -> None:
     assert len([e for e in journal.events if isinstance(e, Sent)]) == 2
 
 
-def test_a_stuck_transaction_is_replaced_under_its_own_nonce() -> None:
+def test_t2_a_stuck_transaction_is_replaced_under_its_own_nonce() -> None:
     world = World()
     journal = MemoryJournal()
     desk = desk_of(world, journal)
@@ -106,7 +128,7 @@ def test_a_stuck_transaction_is_replaced_under_its_own_nonce() -> None:
     assert two.fees.tip_wei * 8 >= one.fees.tip_wei * 9
 
 
-def test_the_older_attempt_may_be_the_one_that_is_mined() -> None:
+def test_t7_the_older_attempt_may_be_the_one_that_is_mined() -> None:
     world = World()
     journal = MemoryJournal()
     desk = desk_of(world, journal)
@@ -118,7 +140,7 @@ def test_the_older_attempt_may_be_the_one_that_is_mined() -> None:
     assert outcomes(journal) == ["done"]
 
 
-def test_a_shallow_receipt_is_not_believed_and_a_reorg_reopens_it() -> None:
+def test_c1_a_shallow_receipt_is_not_believed_and_a_reorg_reopens_it() -> None:
     world = World()
     journal = MemoryJournal()
     desk = desk_of(world, journal)
@@ -134,37 +156,117 @@ def test_a_shallow_receipt_is_not_believed_and_a_reorg_reopens_it() -> None:
     assert abs(world.position + world.delta) < CLOSE
 
 
-def test_a_reorg_below_what_was_settled_halts_and_heals() -> None:
+def test_c3_nothing_is_signed_above_a_gap_that_a_deep_reorg_left() -> None:
+    world = World()
+    journal = MemoryJournal()
+    desk = desk_of(world, journal)
+    until_quiet(world, desk)
+    before = list(journal.outcomes())
+    world.reorg(5)
+    assert world.position == pytest.approx(0.0), "the chain shows an unhedged vault"
+    with pytest.raises(Fatal, match="took back transactions that were settled"):
+        tick(desk)
+    assert len(world.raws) == 1, "a second hedge would double it when the first comes back"
+    assert journal.outcomes()[: len(before)] == before, "what was settled is not rewritten"
+    assert [outcome.status for outcome in journal.outcomes()] == ["done", "abandoned"]
+    world.mine()  # the pool gives it back
+    world.mine()
+    until_quiet(world, desk)
+    assert outcomes(journal) == ["done", "abandoned"]
+    assert len(world.raws) == 1
+
+
+def test_c3_a_reorg_below_an_open_intent_halts_and_heals() -> None:
     world = World()
     journal = MemoryJournal()
     desk = desk_of(world, journal)
     until_quiet(world, desk)
     settled = dict(world.pool)
-    world.reorg(5)
-    world.pool.clear()  # no node remembers it
+    world.delta = 20.0
     tick(desk)
+    world.reorg(5)
+    world.pool.clear()  # no node remembers either
     world.now_ms += 60_000
     with pytest.raises(Fatal, match="took back transactions that were settled"):
         tick(desk)
     journal.append(Halted("as the loop does", world.now_ms))
     tick(desk)
     assert len(world.raws) == 2, "no fee helps: nothing is signed against a gap"
-    world.pool = settled | world.pool  # somebody remembers
+    second = {
+        journal.open()[0].attempts[0].hash: msgspec.json.decode(world.raws[1], type=UnsignedTx)
+    }
+    world.pool = settled | second  # somebody remembers
     for _ in range(4):
         world.mine(oldest=True)
     tick(desk)
     assert outcomes(journal) == ["done", "done"]
 
 
-def test_a_stranger_on_our_nonce_is_fatal_once_it_is_deep() -> None:
+def test_t5_c4_a_stranger_on_our_nonce_is_fatal_once_it_is_deep_at_three_looks() -> None:
     world = World()
     journal = MemoryJournal()
     desk = desk_of(world, journal)
     tick(desk)
     world.strangers = 1
+    tick(desk)
+    tick(desk)
+    assert [type(e) for e in journal.events].count(Unseen) == 1, "one look at one block"
+    world.mine_nothing()
+    tick(desk)
+    world.mine_nothing()
     with pytest.raises(Fatal, match="used elsewhere"):
         tick(desk)
     assert outcomes(journal) == ["displaced"]
+
+
+def test_c4_a_reorg_that_gives_our_nonce_to_a_stranger_halts_without_a_second_hedge() -> None:
+    world = World()
+    journal = MemoryJournal()
+    desk = desk_of(world, journal)
+    tick(desk)
+    world.mine()
+    tick(desk)
+    world.reorg(1)
+    world.strangers = 1
+    for _ in range(2):
+        tick(desk)
+        world.mine_nothing()
+    with pytest.raises(Fatal, match="used elsewhere"):
+        tick(desk)
+    assert outcomes(journal) == ["displaced"]
+    assert len(world.raws) == 1
+
+
+def test_r10_a_receipt_that_comes_between_two_looks_settles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    journal = MemoryJournal()
+    desk = desk_of(world, journal)
+    tick(desk)
+    for _ in range(3):
+        world.mine()
+    monkeypatch.setattr(world, "mined", lambda *_: None)  # an index that lags, even at depth
+    tick(desk)
+    assert any(isinstance(e, Unseen) for e in journal.events)
+    monkeypatch.undo()
+    world.mine()
+    tick(desk)
+    assert outcomes(journal) == ["done"]
+    assert len(world.raws) == 1
+
+
+def test_e3_a_key_that_was_used_while_nothing_was_open_signs_nothing() -> None:
+    world = World()
+    journal = MemoryJournal()
+    desk = desk_of(world, journal)
+    until_quiet(world, desk)
+    world.strangers = 1
+    world.delta = 20.0
+    with pytest.raises(Fatal, match="used elsewhere"):
+        tick(desk)
+    assert outcomes(journal) == ["done", "abandoned"]
+    assert len(world.raws) == 1
 
 
 def test_what_is_mined_between_two_questions_is_not_taken_for_a_strangers(
@@ -196,9 +298,10 @@ def test_what_is_mined_between_two_questions_is_not_taken_for_a_strangers(
     tick(desk)
     tick(desk)
     assert outcomes(journal) == ["done"]
+    assert not any(isinstance(e, Unseen) for e in journal.events)
 
 
-def test_a_receipt_that_lags_behind_the_nonce_is_waited_for() -> None:
+def test_r10_a_receipt_that_lags_behind_the_nonce_is_waited_for() -> None:
     world = World()
     journal = MemoryJournal()
     desk = desk_of(world, journal)
@@ -213,7 +316,7 @@ def test_a_receipt_that_lags_behind_the_nonce_is_waited_for() -> None:
     assert outcomes(journal) == ["done"]
 
 
-def test_a_mined_transaction_without_an_effect_is_fatal() -> None:
+def test_t15_a_mined_transaction_without_an_effect_is_fatal() -> None:
     world = World()
     world.inert = True
     journal = MemoryJournal()
@@ -226,7 +329,7 @@ def test_a_mined_transaction_without_an_effect_is_fatal() -> None:
     assert outcomes(journal) == ["no_effect"]
 
 
-def test_logs_of_others_are_not_an_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_x7_logs_of_others_are_not_an_effect(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     world.inert = True
     journal = MemoryJournal()
@@ -259,22 +362,244 @@ def test_the_journal_knows_the_next_nonce_better_than_a_node_that_lags(
     assert second == first + 1
 
 
-def test_a_revert_on_inclusion_fails_the_intent_and_the_next_tick_decides_afresh() -> None:
+def test_t8_past_its_deadline_an_intent_is_cancelled_in_its_own_slot() -> None:
     world = World()
     journal = MemoryJournal()
     desk = desk_of(world, journal)
     tick(desk)
-    for _ in range(100):
+    pass_the_deadline(world)
+    tick(desk)
+    hedge, void = attempts(journal)
+    cancel = world.pool[void.hash]
+    assert (void.purpose, void.nonce) == ("cancel", hedge.nonce)
+    assert cancel.message == Message(KEEPER, b"", 0, 21_000)
+    assert void.fees.max_fee_wei * 8 > hedge.fees.max_fee_wei * 9
+    world.mine()
+    assert outcomes(journal) == []
+    tick(desk)
+    assert journal.open(), "a shallow cancel is not believed: nothing is hedged again before"
+    world.mine()
+    tick(desk)
+    assert outcomes(journal) == ["cancelled"]
+    assert world.position == 0.0
+    until_quiet(world, desk)
+    assert outcomes(journal) == ["cancelled", "done"]
+    assert [attempt.nonce for attempt in attempts(journal)] == [0, 0, 1]
+
+
+def test_t8_a_hedge_that_wins_against_its_cancel_counts() -> None:
+    world = World()
+    journal = MemoryJournal()
+    desk = desk_of(world, journal)
+    tick(desk)
+    (hedge,) = attempts(journal)
+    mined = World.mine
+    pass_the_deadline(world)
+    tick(desk)
+    assert len(attempts(journal)) == 2
+    # Another miner had the hedge in a block that is older than the deadline.
+    world.number -= 60
+    mined(world, oldest=True)
+    world.number += 60
+    until_quiet(world, desk)
+    assert outcomes(journal) == ["done"]
+    assert list(world.included) == [hedge.hash]
+
+
+def test_t8_a_reorg_may_exchange_the_cancel_for_the_hedge() -> None:
+    world = World()
+    journal = MemoryJournal()
+    desk = desk_of(world, journal)
+    tick(desk)
+    pass_the_deadline(world)
+    tick(desk)
+    world.mine()
+    tick(desk)
+    assert world.position == 0.0, "the cancel is in, at depth one"
+    world.reorg(1)
+    world.mine(oldest=True)
+    world.mine()
+    tick(desk)
+    # It was too late for the hedge: it reverts, and that is the outcome.
+    assert outcomes(journal) == ["failed"]
+
+
+def test_a_cancel_that_is_stuck_is_bid_up_and_never_turns_into_a_hedge() -> None:
+    world = World()
+    journal = MemoryJournal()
+    desk = desk_of(world, journal)
+    tick(desk)
+    pass_the_deadline(world)
+    for _ in range(3):
+        tick(desk)
         world.mine_nothing()
+        world.now_ms += 60_000
+    assert [a.purpose for a in attempts(journal)] == ["hedge", "cancel", "cancel", "cancel"]
+    tips = [a.fees.tip_wei for a in attempts(journal)]
+    assert all(after * 8 > before * 9 for before, after in itertools.pairwise(tips))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "intrinsic gas too low: gas 20000, minimum needed 21000",
+        "transaction gas limit too high (cap: 16777216, tx: 20000000)",
+        "max fee per gas less than block base fee",
+        "insufficient funds for gas * price + value",
+        "transaction type not supported",
+    ],
+)
+def test_a_wedge_refused_in_words_trades_within_two_blocks_unattended(words: str) -> None:
+    world = World()
+    world.refusal = words
+    journal = MemoryJournal()
+    desk = desk_of(world, journal)
+    tick(desk)
+    tick(desk)
+    assert (world.refused, world.raws) == (1, []), "not twice at the same block"
+    assert journal.halted() is None
+    world.refusal = None
+    world.mine()
+    tick(desk)
+    assert len(world.raws) == 1, "rehearsed and signed afresh at the next block"
+    world.mine()
+    assert abs(world.position + world.delta) < CLOSE, "two blocks after the refusal"
+    until_quiet(world, desk)
+    assert outcomes(journal) == ["done"]
+    assert {attempt.nonce for attempt in attempts(journal)} == {0}
+
+
+def test_a_wedge_of_silence_trades_within_two_blocks_with_the_same_bytes() -> None:
+    world = World()
+    world.deaf = True
+    journal = MemoryJournal()
+    desk = desk_of(world, journal)
+    tick(desk)
+    world.deaf = False
+    world.mine()
+    tick(desk)
+    world.mine()
+    assert abs(world.position + world.delta) < CLOSE
+    until_quiet(world, desk)
+    assert (outcomes(journal), len(attempts(journal))) == (["done"], 1)
+
+
+def test_r1_a_wedge_of_a_lost_response_is_found_by_its_hash_and_doubles_nothing() -> None:
+    world = World()
+    world.lose_answers = True
+    journal = MemoryJournal()
+    desk = desk_of(world, journal)
+    tick(desk)
+    world.mine()
+    assert abs(world.position + world.delta) < CLOSE
+    until_quiet(world, desk)
+    assert (outcomes(journal), len(attempts(journal))) == (["done"], 1)
+
+
+def test_a_wedge_that_stays_is_cancelled_after_two_refusals_and_the_next_intent_trades() -> None:
+    world = World()
+    journal = MemoryJournal()
+    desk = desk_of(world, journal)
+    world.refusal = "transaction type not supported"
+    tick(desk)
+    world.mine()
+    tick(desk)
+    assert [a.purpose for a in attempts(journal)] == ["hedge", "hedge"]
+    world.refusal = None
+    world.mine()
+    tick(desk)
+    assert [a.purpose for a in attempts(journal)] == ["hedge", "hedge", "cancel"]
+    until_quiet(world, desk)
+    assert outcomes(journal) == ["cancelled", "done"]
+
+
+def test_a_wedge_whose_rehearsal_fails_is_cancelled_at_once() -> None:
+    world = World()
+    journal = MemoryJournal()
+    desk = desk_of(world, journal)
+    world.refusal = "insufficient funds for gas * price + value"
+    tick(desk)
+    world.refusal = None
+    world.revert_reason = b"CH_NEFCI: not enough collateral"
+    world.mine()
+    tick(desk)
+    assert [a.purpose for a in attempts(journal)] == ["hedge", "cancel"]
+    world.revert_reason = None
+    until_quiet(world, desk)
+    assert outcomes(journal) == ["cancelled", "done"]
+
+
+def test_t11_a_cancel_that_the_account_cannot_pay_is_sent_again_and_not_bid_up() -> None:
+    world = World()
+    journal = MemoryJournal()
+    desk = desk_of(world, journal)
+    world.refusal = "insufficient funds for gas * price + value"
+    for _ in range(6):
+        tick(desk)
+        world.number += 1
+    assert [a.purpose for a in attempts(journal)] == ["hedge", "hedge", "cancel"]
+    assert world.refused == 6
+    world.refusal = None
+    until_quiet(world, desk)
+    assert outcomes(journal) == ["cancelled", "done"]
+
+
+@pytest.mark.parametrize("lives", range(14))
+@pytest.mark.parametrize("oldest", [True, False])
+@pytest.mark.parametrize("mines_while_down", [True, False])
+@pytest.mark.parametrize("trouble", ["late", "refused"])
+def test_p1_t8_a_crash_anywhere_around_a_cancel_never_trades_twice(
+    lives: int, trouble: str, *, oldest: bool, mines_while_down: bool
+) -> None:
+    world = World()
+    journal = MortalJournal(world)
+    desk = desk_of(world, journal)
+    if trouble == "refused":
+        world.refusal = "transaction type not supported"
+    tick(desk)
+    if trouble == "late":
+        pass_the_deadline(world)
+    world.lives = lives
+    with contextlib.suppress(Crash):
+        for _ in range(3):
+            world.mine_nothing()
+            tick(desk)
+            world.now_ms += 60_000
+            world.refusal = None
+    world.lives = float("inf")
+    world.refusal = None
+    if mines_while_down:
+        world.mine(oldest=oldest)
+    until_quiet(world, desk, oldest=oldest)
+    nonces = [world.pool[h].nonce for h in world.included]
+    assert sorted(nonces) == list(range(len(nonces))), "one nonce after the other, each once"
+    assert abs(world.position + world.delta) < CLOSE
+    assert [s for s in outcomes(journal) if s == "done"] == ["done"]
+    assert not journal.open()
+
+
+def test_c2_a_reorg_that_includes_it_again_with_another_outcome_counts_at_depth() -> None:
+    world = World()
+    journal = MemoryJournal()
+    desk = desk_of(world, journal)
+    tick(desk)
+    world.mine()
+    tick(desk)
+    assert world.position != 0.0
+    world.reorg(1)
+    world.revert_reason = b"price moved"
     world.mine()
     world.mine()
     tick(desk)
-    assert outcomes(journal) == ["failed"]
+    reverted = journal.outcomes()[0]
+    assert (reverted.status, reverted.gas_used) == ("failed", 100_000)
+    assert "price moved" in reverted.reason
+    world.revert_reason = None
     until_quiet(world, desk)
-    assert outcomes(journal) == ["failed", "done"]
+    assert outcomes(journal)[-1] == "done"
 
 
-def test_a_refused_simulation_signs_nothing_and_says_why() -> None:
+def test_t16_a_refused_simulation_signs_nothing_and_says_why() -> None:
     world = World()
     world.revert_reason = b"CH_NEFCI: not enough collateral"
     journal = MemoryJournal()
@@ -284,7 +609,7 @@ def test_a_refused_simulation_signs_nothing_and_says_why() -> None:
     assert "CH_NEFCI" in journal.outcomes()[0].reason
 
 
-def test_nothing_is_signed_after_a_halt_not_even_a_replacement() -> None:
+def test_e1_nothing_is_signed_after_a_halt_not_even_a_replacement() -> None:
     world = World()
     journal = MemoryJournal()
     desk = desk_of(world, journal)
@@ -300,7 +625,9 @@ def test_nothing_is_signed_after_a_halt_not_even_a_replacement() -> None:
     assert outcomes(journal) == ["done"], "what was open before the halt is still settled"
 
 
-def test_a_halt_between_decision_and_signature_closes_the_intent() -> None:
+def test_a_halt_between_decision_and_signature_closes_the_intent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     world = World()
     journal = MemoryJournal()
     desk = desk_of(world, journal)
@@ -311,10 +638,68 @@ def test_a_halt_between_decision_and_signature_closes_the_intent() -> None:
         return simulate(sender, message, fees, at)
 
     world.simulate = halt_meanwhile  # type: ignore[method-assign]  # the kill switch, mid-tick
+    monkeypatch.setattr(WorldSigner, "sign", None)  # it is not even asked
     decided = tick(desk)
     assert isinstance(decided[0].decision, Rebalance)
     assert world.raws == []
     assert outcomes(journal) == ["abandoned"]
+
+
+def test_i10_a_halt_between_the_last_look_and_the_commit_wins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    journal = MemoryJournal()
+    desk = desk_of(world, journal)
+    sign = WorldSigner.sign
+
+    def halt_meanwhile(signer: WorldSigner, tx: UnsignedTx) -> SignedTx:
+        journal.append(Halted("by hand", world.now_ms))
+        return sign(signer, tx)
+
+    monkeypatch.setattr(WorldSigner, "sign", halt_meanwhile)
+    tick(desk)
+    assert (world.raws, attempts(journal)) == ([], [])
+    assert outcomes(journal) == ["abandoned"]
+    assert journal.outcomes()[0].reason == "halted: by hand"
+    assert not any(isinstance(e, Troubled) for e in journal.events), "a halt is not a crash"
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_i10_a_halt_during_a_replacement_leaves_the_old_bytes_watched(
+    monkeypatch: pytest.MonkeyPatch, *, late: bool
+) -> None:
+    world = World()
+    journal = MemoryJournal()
+    desk = desk_of(world, journal)
+    tick(desk)
+    if late:
+        pass_the_deadline(world)
+    world.now_ms += 60_000
+    sign = WorldSigner.sign
+
+    def halt_meanwhile(signer: WorldSigner, tx: UnsignedTx) -> SignedTx:
+        journal.append(Halted("by hand", world.now_ms))
+        return sign(signer, tx)
+
+    monkeypatch.setattr(WorldSigner, "sign", halt_meanwhile)
+    tick(desk)
+    assert (len(attempts(journal)), len(world.raws)) == (1, 1)
+    world.mine()
+    world.mine()
+    tick(desk)
+    assert outcomes(journal) == (["failed"] if late else ["done"])
+
+
+def test_after_a_halt_a_late_intent_is_not_cancelled_but_watched() -> None:
+    world = World()
+    journal = MemoryJournal()
+    desk = desk_of(world, journal)
+    tick(desk)
+    journal.append(Halted("by hand", world.now_ms))
+    pass_the_deadline(world)
+    tick(desk)
+    assert len(attempts(journal)) == 1
 
 
 def test_an_open_intent_of_an_unknown_book_stops_everything() -> None:
@@ -346,3 +731,102 @@ def test_a_simulation_that_fills_another_trade_is_refused(promised: float) -> No
     tick(desk_of(world, journal))
     assert world.raws == []
     assert "another trade" in journal.outcomes()[0].reason
+
+
+class Elsewhere(WorldSigner):
+    """The signer of another account."""
+
+    address = Address("0x" + "77" * 20)
+
+
+def with_signer(desk: Desk, signer: WorldSigner) -> Desk:
+    return msgspec.structs.replace(desk, hands=msgspec.structs.replace(desk.hands, signer=signer))
+
+
+def test_e6_a_new_key_watches_what_the_old_one_left_and_trades_only_afterwards() -> None:
+    world, journal = World(), MemoryJournal()
+    desk = desk_of(world, journal)
+    tick(desk)
+    world.mine_nothing()
+    rotated = with_signer(desk, Elsewhere())
+    (held,) = tick(rotated)
+    assert isinstance(held.decision, Hold)
+    assert "still open" in held.decision.reason
+    world.mine()
+    world.mine()
+    tick(rotated)
+    assert outcomes(journal) == ["done"]
+    assert len(world.pool) == 1
+
+
+def test_e6_a_new_key_never_signs_for_the_old_ones_nonce() -> None:
+    world, journal = World(), MemoryJournal()
+    desk = desk_of(world, journal)
+    tick(desk)
+    pass_the_deadline(world)
+    with pytest.raises(Fatal, match="belongs to another key"):
+        tick(with_signer(desk, Elsewhere()))
+    assert len(attempts(journal)) == 1
+    assert journal.open(), "it is still watched"
+
+
+class Absent(WorldSigner):
+    """A signer that is down."""
+
+    def sign(self, tx: UnsignedTx) -> SignedTx:
+        raise Transient("the signer did not answer", nonce=tx.nonce)
+
+
+def test_x2_a_signer_that_is_down_burns_no_nonce_and_loses_no_hedge() -> None:
+    world, journal = World(), MemoryJournal()
+    desk = desk_of(world, journal)
+    for _ in range(3):
+        with pytest.raises(Transient, match="did not answer"):
+            tick(with_signer(desk, Absent()))
+        world.mine()
+    assert attempts(journal) == []
+    assert world.raws == []
+    until_quiet(world, desk)
+    assert [attempt.nonce for attempt in attempts(journal)] == [0]
+    assert world.included
+
+
+def test_e7_a_deleted_journal_cannot_trade_twice() -> None:
+    world = World()
+    tick(desk_of(world, MemoryJournal()))  # sent, not mined; then somebody deletes the journal
+    world.mine_nothing()
+    fresh = MemoryJournal()
+    desk = desk_of(world, fresh)
+    reconcile(desk.hands, adopt=True)
+    tick(desk)
+    assert [tx.nonce for tx in world.pool.values()] == [0, 0], "one of the two can be mined"
+    world.mine(oldest=True)
+    assert abs(world.position + world.delta) < CLOSE
+    with contextlib.suppress(Fatal):
+        for _ in range(6):
+            tick(desk)
+            world.mine()
+    assert abs(world.position + world.delta) < CLOSE
+    assert len(world.included) == 1
+
+
+def test_v5_a_fill_that_is_not_deep_is_not_traded_on() -> None:
+    world, journal = World(), MemoryJournal()
+    desk = desk_of(world, journal)
+    tick(desk)
+    world.mine()
+    world.position = 0.0  # what is read lags behind the fill
+    (held,) = tick(desk)
+    assert isinstance(held.decision, Hold)
+    assert "still open" in held.decision.reason
+    assert len(world.raws) == 1
+
+
+def test_a2_what_changes_before_inclusion_is_hedged_afterwards() -> None:
+    world, journal = World(), MemoryJournal()
+    desk = desk_of(world, journal)
+    tick(desk)
+    world.delta = 4.0  # a withdrawal that is mined first
+    until_quiet(world, desk)
+    assert outcomes(journal) == ["done", "done"]
+    assert [order_of(tx).units > 0 for tx in world.pool.values()] == [False, True]

@@ -3,13 +3,16 @@ from threading import Thread
 import msgspec
 import pytest
 
+from keeper.engine.leadership import Leadership
 from keeper.engine.loop import Loop, Pace
 from keeper.engine.mailbox import Mailbox
+from keeper.engine.reconcile import UnknownHistory
 from keeper.model.chain import BlockRef
-from keeper.model.errors import BadData, Fatal, KeeperError, Transient
-from keeper.model.events import Decided, Halted, Resumed, Troubled
+from keeper.model.errors import BadData, Fatal, Fenced, KeeperError, Transient, Uncertain
+from keeper.model.events import Adopted, Decided, Event, Halted, Resumed, Troubled
 from keeper.sim.memory_journal import MemoryJournal
 from keeper.sim.world import LIMITS, World, desk_of
+from keeper.testing.leases import HandLease
 
 
 def loop_on(world: World, journal: MemoryJournal) -> Loop:
@@ -29,6 +32,35 @@ def test_a_wake_up_is_a_tick() -> None:
     loop.turn(frozenset({"block"}))
     assert loop.pulse.ticks == 1
     assert any(isinstance(e, Decided) for e in journal.events)
+
+
+def test_t13_a_delegated_account_is_warned_of_once_after_each_start() -> None:
+    world = World(delta=0.0)
+    world.delegated_to = "0x7702"
+    journal = MemoryJournal()
+    loop = loop_on(world, journal)
+    for _ in range(3):
+        loop.turn(frozenset({"block"}))
+        journal.append(Resumed("again", world.now_ms))
+        loop._reconciled = False
+    assert len([e for e in journal.events if isinstance(e, Troubled)]) == 1
+    assert loop.pulse.ticks == 3
+
+
+def test_nonces_used_by_hand_during_a_halt_are_adopted_after_the_resume() -> None:
+    world = World(delta=0.0)
+    journal = MemoryJournal()
+    loop = loop_on(world, journal)
+    loop.turn(frozenset({"block"}))
+    journal.append(Halted("by hand, from another process", world.now_ms))
+    loop.turn(frozenset({"block"}))
+    world.base_nonce = 3
+    world.delta = 10.0
+    journal.append(Resumed("traded by hand", world.now_ms))
+    loop.turn(frozenset({"block"}))
+    assert [type(e).__name__ for e in journal.events].count("Adopted") == 1
+    assert [tx.nonce for tx in world.pool.values()] == [3]
+    assert journal.halted() is None
 
 
 def test_without_a_wake_up_nothing_happens() -> None:
@@ -208,3 +240,319 @@ def test_while_the_hedge_is_being_closed_the_policy_does_not_open_it_again() -> 
     loop.turn(frozenset({"block"}))
     assert [e.triggers for e in journal.events if isinstance(e, Decided)] == [("flatten",)]
     assert journal.requests(), "refused by its gate, and still wanted"
+
+
+def troubles(journal: MemoryJournal) -> list[str]:
+    return [e.kind for e in journal.events if isinstance(e, Troubled)]
+
+
+def test_r17_an_outage_is_told_once_however_long_it_lasts() -> None:
+    world, journal = World(delta=0.0), MemoryJournal()
+    loop = loop_on(world, journal)
+    head = world.head
+    for outage in (1, 2):
+        world.head = failing(Transient("down"))  # type: ignore[method-assign,assignment]  # all
+        for _ in range(5):
+            world.now_ms += 2_000
+            loop.turn(frozenset())
+            loop.turn(frozenset({"block"}))
+        assert troubles(journal) == ["Transient"] * outage
+        world.head = head  # type: ignore[method-assign]  # back
+        loop.turn(frozenset({"block"}))
+    assert loop.pulse.ticks == 2
+
+
+def test_another_trouble_in_an_outage_is_told() -> None:
+    world, journal = World(), MemoryJournal()
+    loop = loop_on(world, journal)
+    for error in (Transient("down"), BadData("torn"), Transient("down"), Transient("still")):
+        world.head = failing(error)  # type: ignore[method-assign,assignment]  # one by one
+        loop.turn(frozenset({"block"}))
+    assert troubles(journal) == ["Transient", "BadData", "Transient"]
+
+
+def test_r17_e3_a_key_that_was_used_in_an_outage_halts_before_anything_is_decided() -> None:
+    world, journal = World(delta=0.0), MemoryJournal()
+    loop = loop_on(world, journal)
+    loop.turn(frozenset({"block"}))
+    head = world.head
+    world.head = failing(Transient("down"))  # type: ignore[method-assign,assignment]  # all
+    loop.turn(frozenset({"block"}))
+    world.base_nonce += 3  # somebody used the key meanwhile
+    world.delta = 10.0
+    world.head = head  # type: ignore[method-assign]  # back
+    loop.turn(frozenset({"block"}))
+    assert "while the keeper was cut off" in str(journal.halted())
+    assert world.raws == []
+    journal.append(Resumed("it was me", world.now_ms))
+    loop.turn(frozenset({"block"}))
+    assert any(isinstance(e, Adopted) for e in journal.events)
+    assert len(world.raws) == 1
+
+
+def test_r17_an_intent_outlives_an_outage() -> None:
+    world, journal = World(), MemoryJournal()
+    loop = loop_on(world, journal)
+    loop.turn(frozenset({"block"}))
+    head = world.head
+    world.head = failing(Transient("down"))  # type: ignore[method-assign,assignment]  # all
+    loop.turn(frozenset({"block"}))
+    assert len(journal.open()) == 1
+    world.head = head  # type: ignore[method-assign]  # back
+    for _ in range(3):
+        world.mine()
+    loop.turn(frozenset({"block"}))
+    assert journal.open() == ()
+    assert len(world.raws) == 1
+
+
+class Late:
+    """A witness that knows the block from the second time on."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def confirm(self, at: BlockRef) -> None:
+        self.asked += 1
+        if self.asked == 1:
+            raise Transient("it is a block behind", block=at.number)
+
+
+def test_r18_what_is_not_confirmed_yet_is_looked_at_again_in_a_moment() -> None:
+    world, late = World(), Late()
+    desk = msgspec.structs.replace(desk_of(world, MemoryJournal()), witness=late)
+    loop = Loop(desk, Mailbox())
+    loop.turn(frozenset({"block"}))
+    assert world.raws == []
+    loop.turn(frozenset())
+    assert late.asked == 1, "not at once"
+    world.now_ms += 1_000
+    loop.turn(frozenset())
+    assert len(world.raws) == 1
+
+
+class TroubledJournal(MemoryJournal):
+    """Refuses every write with whatever a test puts into it."""
+
+    trouble: KeeperError | None = None
+
+    def append(self, *events: Event) -> None:
+        if self.trouble is not None:
+            raise self.trouble
+        super().append(*events)
+
+
+def test_who_stands_by_neither_decides_nor_signs() -> None:
+    world, journal, lease = World(), MemoryJournal(), HandLease()
+    lease.taken_by("another")
+    loop = Loop(desk_of(world, journal), Mailbox(), leadership=Leadership(lease))
+    journal.ask("rebalance")
+    assert not loop.turn(frozenset({"block"}))
+    assert (journal.events, world.raws, loop.pulse.ticks) == ([], [], 0)
+    lease.free()
+    assert loop.turn(frozenset())
+    assert len(world.raws) == 1
+
+
+def test_what_rang_while_another_led_is_looked_at_on_taking_over() -> None:
+    world, lease = World(delta=0.0), HandLease()
+    lease.taken_by("another")
+    seen: list[tuple[Decided, ...]] = []
+
+    def give_way(obstacle: str | None) -> None:
+        if obstacle is not None:
+            lease.free()
+
+    def end(decided: tuple[Decided, ...]) -> None:
+        seen.append(decided)
+        loop.stop()
+
+    loop = Loop(
+        desk_of(world, MemoryJournal()),
+        Mailbox(),
+        leadership=Leadership(lease, give_way),
+        pace=Pace(poll_s=0.01),
+        after_tick=end,
+    )
+    runner = Thread(target=loop.run)
+    runner.start()
+    runner.join(10)
+    assert seen[0][0].triggers == ("lead",)
+
+
+def test_whoever_takes_over_compares_chain_and_journal_anew() -> None:
+    world, journal, lease = World(delta=0.0), MemoryJournal(), HandLease()
+    loop = Loop(desk_of(world, journal), Mailbox(), leadership=Leadership(lease))
+    loop.turn(frozenset({"block"}))
+    lease.taken_by("another")
+    loop.turn(frozenset({"block"}))
+    lease.free()
+    # The other one has worked with another journal.
+    world.base_nonce = 3
+    with pytest.raises(UnknownHistory):
+        loop.turn(frozenset({"block"}))
+    assert loop.pulse.ticks == 1
+
+
+def test_after_a_halt_the_person_who_resumes_vouches_for_the_nonce() -> None:
+    world, journal = World(), MemoryJournal()
+    loop = loop_on(world, journal)
+    head = world.head
+    loop.turn(frozenset({"block"}))
+    world.mine()
+    world.mine()
+    loop.turn(frozenset({"block"}))
+    world.head = failing(Fatal("look at this"))  # type: ignore[method-assign,assignment]  # once
+    loop.turn(frozenset({"block"}))
+    world.head = head  # type: ignore[method-assign]  # and well again
+    world.base_nonce += 4
+    journal.append(Resumed("looked at it", world.now_ms))
+    loop.turn(frozenset({"block"}))
+    assert any(isinstance(e, Adopted) for e in journal.events)
+
+
+def test_a_fenced_write_ends_the_turn_and_is_not_a_reason_to_halt() -> None:
+    world, journal, said = World(), TroubledJournal(), list[str | None]()
+    loop = Loop(desk_of(world, journal), Mailbox(), leadership=Leadership(HandLease(), said.append))
+    journal.trouble = Fenced("another keeper leads")
+    assert not loop.turn(frozenset({"block"}))
+    assert said[0] is None
+    assert "another keeper leads" in str(said[1])
+    journal.trouble = None
+    loop.turn(frozenset({"block"}))
+    assert journal.halted() is None
+    assert len(world.raws) == 1
+
+
+@pytest.mark.parametrize("away", [Transient("unreachable"), Uncertain("no answer to a commit")])
+def test_a_journal_that_is_away_stops_everything_and_ends_nothing(away: KeeperError) -> None:
+    world, journal = World(), TroubledJournal()
+    seen: list[Event] = []
+    desk = desk_of(world, journal)
+    log = msgspec.structs.replace(desk.hands.log, sinks=(Remember(seen),))
+    hands = msgspec.structs.replace(desk.hands, log=log)
+    loop = Loop(msgspec.structs.replace(desk, hands=hands), Mailbox())
+    journal.trouble = away
+    loop.turn(frozenset({"block"}))
+    assert world.raws == []
+    assert [type(event) for event in seen] == [Troubled]
+    assert journal.events == []
+    journal.trouble = None
+    world.now_ms += 2_000
+    loop.turn(frozenset())
+    assert len(world.raws) == 1
+
+
+def test_a_halt_that_could_not_be_written_is_written_before_anything_else() -> None:
+    world, journal = World(), TroubledJournal()
+    loop = loop_on(world, journal)
+    head = world.head
+
+    def fail_while_the_journal_is_away() -> BlockRef:
+        journal.trouble = Transient("unreachable")
+        raise Fatal("mined without an effect")
+
+    world.head = fail_while_the_journal_is_away  # type: ignore[method-assign]  # the worst moment
+    loop.turn(frozenset({"block"}))
+    assert journal.halted() is None
+    world.head = head  # type: ignore[method-assign]  # well again, but nobody has looked
+    journal.trouble = None
+    loop.turn(frozenset({"block"}))
+    assert "mined without an effect" in str(journal.halted())
+    assert world.raws == []
+
+
+class Remember:
+    """A sink that keeps what it is told."""
+
+    def __init__(self, told: list[Event]) -> None:
+        self._told = told
+
+    def tell(self, event: Event) -> None:
+        self._told.append(event)
+
+
+def position_warnings(journal: MemoryJournal) -> list[Troubled]:
+    found = [event for event in journal.events if isinstance(event, Troubled)]
+    return [event for event in found if "not by this keeper" in event.message]
+
+
+def quiet_loop(world: World, journal: MemoryJournal) -> Loop:
+    """Hedge until nothing is open any more."""
+    loop = loop_on(world, journal)
+    for _ in range(4):
+        loop.turn(frozenset({"block"}))
+        world.mine()
+    loop.turn(frozenset({"block"}))
+    assert not journal.open()
+    return loop
+
+
+def test_v4_e4_a_position_that_others_changed_is_told_once_and_hedged_again() -> None:
+    world, journal = World(), MemoryJournal()
+    loop = quiet_loop(world, journal)
+    assert position_warnings(journal) == [], "its own trades are no surprise"
+    world.position = 0.0  # liquidated, deleveraged, or closed by hand
+    sent = len(world.raws)
+    loop.turn(frozenset({"block"}))
+    (warning,) = position_warnings(journal)
+    assert "now=0" in warning.message
+    assert len(world.raws) == sent + 1
+    for _ in range(4):
+        world.mine()
+        loop.turn(frozenset({"block"}))
+    assert len(position_warnings(journal)) == 1
+    assert abs(world.position + world.delta) < 0.1
+    assert journal.halted() is None
+
+
+@pytest.mark.parametrize("failure", [Transient("the disk was slow"), RuntimeError("a bug")])
+def test_a_fill_behind_a_failed_tick_is_not_blamed_on_others(failure: Exception) -> None:
+    world, journal = World(delta=0.0), MemoryJournal()
+    loop = loop_on(world, journal)
+    loop.turn(frozenset({"block"}))
+    world.delta = 10.0
+    accept = world.send
+
+    def accept_and_fail(raw: bytes) -> str:
+        accept(raw)
+        raise failure
+
+    world.send = accept_and_fail  # type: ignore[method-assign]  # once
+    loop.turn(frozenset({"block"}))
+    world.send = accept  # type: ignore[method-assign]  # and well again
+    journal.append(Resumed("looked at", world.now_ms))
+    for _ in range(4):
+        world.mine()
+        loop.turn(frozenset({"block"}))
+    assert abs(world.position + world.delta) < 0.1
+    assert position_warnings(journal) == []
+
+
+def test_e2_a_resume_does_not_trade_before_chain_and_journal_agree() -> None:
+    world, journal = World(), MemoryJournal()
+    loop = quiet_loop(world, journal)
+    journal.append(Halted("by hand, from another process", world.now_ms))
+    loop.turn(frozenset({"block"}))
+    world.reorg(100)
+    world.delta = 30.0
+    sent = len(world.raws)
+    journal.append(Resumed("too early", world.now_ms))
+    loop.turn(frozenset({"block"}))
+    assert "never seen" in str(journal.halted())
+    assert len(world.raws) == sent
+
+
+@pytest.mark.parametrize("kind", [Transient, Fatal, RuntimeError])
+def test_x6_what_a_library_says_of_an_address_is_written_down_without_its_key(
+    kind: type[Exception],
+) -> None:
+    world, journal = World(), MemoryJournal()
+    loop = loop_on(world, journal)
+    world.head = failing(kind("no route to https://u:pass@node.example/v2/KEY?k=KEY"))  # type: ignore[method-assign,assignment]  # for good
+    loop.turn(frozenset({"block"}))
+    said = " ".join(e.message for e in journal.events if isinstance(e, Troubled))
+    said += str(journal.halted())
+    assert "https://node.example" in said
+    assert "KEY" not in said
+    assert "pass" not in said

@@ -3,14 +3,14 @@ import pytest
 
 from keeper.core.limits import Limits
 from keeper.engine.tick import Desk, tick
-from keeper.model.chain import Watch
-from keeper.model.errors import BadData
+from keeper.model.chain import BlockRef, Watch
+from keeper.model.errors import BadData, KeeperError, Transient
 from keeper.model.events import Decided, Intended, Troubled
 from keeper.model.flow import Hold, Rebalance
-from keeper.model.position import VaultState
+from keeper.model.position import VaultState, VenueState
 from keeper.ports.reading import Read
 from keeper.sim.memory_journal import MemoryJournal
-from keeper.sim.world import LIMITS, World, desk_of
+from keeper.sim.world import LIMITS, World, WorldVenue, desk_of
 
 
 class Broken:
@@ -45,7 +45,7 @@ def test_an_unhedged_vault_is_hedged() -> None:
     assert [type(e) for e in journal.events[:2]] == [Decided, Intended]
 
 
-def test_one_unreadable_vault_holds_its_book_and_not_the_others() -> None:
+def test_a1_one_unreadable_vault_holds_its_book_and_not_the_others() -> None:
     world = World()
     journal = MemoryJournal()
     desk = with_second_book(desk_of(world, journal), vaults={"broken": Broken()})
@@ -66,7 +66,7 @@ def test_one_account_carries_one_intent_at_a_time() -> None:
     assert len(world.raws) == 1
 
 
-def test_a_stale_price_is_no_transaction() -> None:
+def test_o1_a_stale_price_is_no_transaction() -> None:
     world = World()
     world.updated_at_s -= 3_700
     (note,) = tick(desk_of(world, MemoryJournal()))
@@ -130,7 +130,7 @@ def test_flattening_nothing_is_nothing() -> None:
     assert note.decision.reason == "nothing to trade"
 
 
-def test_a_refusal_by_the_venue_is_written_down() -> None:
+def test_v6_a_refusal_by_the_venue_is_written_down() -> None:
     world = World()
     world.revert_reason = b"market closed"
     journal = MemoryJournal()
@@ -138,7 +138,7 @@ def test_a_refusal_by_the_venue_is_written_down() -> None:
     assert any(isinstance(e, Troubled) and "market closed" in e.message for e in journal.events)
 
 
-def test_what_was_refused_is_not_tried_again_at_the_same_block() -> None:
+def test_v6_what_was_refused_is_not_tried_again_at_the_same_block() -> None:
     world = World()
     world.revert_reason = b"market closed"
     journal = MemoryJournal()
@@ -168,3 +168,98 @@ def test_an_adapter_that_breaks_its_port_is_a_programmers_mistake() -> None:
     desk = msgspec.structs.replace(desk_of(World(), journal), native_oracle=Liar())
     with pytest.raises(TypeError, match="another kind of value"):
         tick(desk)
+
+
+class Witnesses:
+    """Others who confirm what was read, or say what is wrong with it."""
+
+    def __init__(self, doubt: KeeperError | None = None) -> None:
+        self.doubt = doubt
+        self.asked: list[BlockRef] = []
+
+    def confirm(self, at: BlockRef) -> None:
+        self.asked.append(at)
+        if self.doubt is not None:
+            raise self.doubt
+
+
+def test_a_trade_that_others_confirm_is_made() -> None:
+    world, witness = World(), Witnesses()
+    desk = msgspec.structs.replace(desk_of(world, MemoryJournal()), witness=witness)
+    (note,) = tick(desk)
+    assert isinstance(note.decision, Rebalance)
+    assert witness.asked == [world.head()]
+
+
+@pytest.mark.parametrize(
+    ("doubt", "words"),
+    [
+        (BadData("they differ"), "contradicted: they differ"),
+        (Transient("nobody answers"), "not confirmed yet: nobody answers"),
+    ],
+)
+def test_r18_risk_is_not_added_on_what_others_do_not_confirm(
+    doubt: KeeperError, words: str
+) -> None:
+    world, journal = World(), MemoryJournal()
+    desk = msgspec.structs.replace(desk_of(world, journal), witness=Witnesses(doubt))
+    (note,) = tick(desk)
+    assert isinstance(note.decision, Hold)
+    assert note.decision.reason.startswith(words)
+    assert note.decision.why is not None
+    assert world.raws == []
+    assert not any(isinstance(e, Intended) for e in journal.events)
+
+
+def test_r18_a_contradiction_is_an_alarm_and_a_witness_that_is_late_is_none() -> None:
+    for doubt, alarms in ((BadData("they differ"), ["BadData"]), (Transient("late"), [])):
+        journal = MemoryJournal()
+        desk = msgspec.structs.replace(desk_of(World(), journal), witness=Witnesses(doubt))
+        tick(desk)
+        assert [e.kind for e in journal.events if isinstance(e, Troubled)] == alarms
+
+
+def test_r18_risk_is_taken_off_on_one_nodes_word() -> None:
+    world, witness = World(delta=0.0), Witnesses(BadData("they differ"))
+    world.position = -10.0
+    desk = msgspec.structs.replace(desk_of(world, MemoryJournal()), witness=witness)
+    (note,) = tick(desk)
+    assert isinstance(note.decision, Rebalance)
+    assert note.decision.reduce_only
+    assert witness.asked == []
+    assert len(world.raws) == 1
+
+
+def test_nobody_is_asked_to_confirm_that_nothing_is_done() -> None:
+    witness = Witnesses()
+    desk = msgspec.structs.replace(desk_of(World(delta=0.0), MemoryJournal()), witness=witness)
+    tick(desk)
+    assert witness.asked == []
+
+
+class ApartVenue(WorldVenue):
+    """A venue that has not heard of the oracle's newest price."""
+
+    heard = 2_000.0
+
+    def read(self) -> Read[VenueState]:
+        state = yield from super().read()
+        return msgspec.structs.replace(
+            state, mark_price=self.heard, trade_price=self.heard, index_price=self.heard
+        )
+
+
+def test_o5_o6_a_jump_of_the_price_is_acted_on_when_a_second_source_shows_it_too() -> None:
+    world = World()
+    venue = ApartVenue(world)
+    desk = desk_of(world, MemoryJournal(), venue=venue)
+    world.price = 2_400.0
+    for _ in range(3):
+        (note,) = tick(desk)
+        assert isinstance(note.decision, Hold)
+        assert "deviation" in note.decision.reason
+        world.mine()
+    assert world.raws == []
+    venue.heard = 2_390.0
+    (note,) = tick(desk)
+    assert isinstance(note.decision, Rebalance)

@@ -11,7 +11,7 @@ INTENT = Intent("i", "eth", Address("0xee"), -1.5, False, 1_980.0, 1_700_000_600
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
-def test_what_is_not_finite_never_becomes_an_exposure(bad: float) -> None:
+def test_a5_what_is_not_finite_never_becomes_an_exposure(bad: float) -> None:
     with pytest.raises(BadData, match="not finite"):
         Exposure(bad, 0.0, 0.0, 0.0, 0.0, 1.0)
     with pytest.raises(BadData, match="not finite"):

@@ -17,7 +17,9 @@ def test_the_exact_binary_value_is_scaled_and_cut() -> None:
 
 
 @given(units=st.floats(-1e12, 1e12), decimals=st.sampled_from([0, 6, 8, 18]))
-def test_rounding_never_enlarges_and_loses_less_than_one_unit(units: float, decimals: int) -> None:
+def test_v7_rounding_never_enlarges_and_loses_less_than_one_unit(
+    units: float, decimals: int
+) -> None:
     amount = to_base_units_toward_zero(units, decimals)
     numerator, denominator = units.as_integer_ratio()
     assert 0 <= abs(numerator) * 10**decimals - abs(amount) * denominator < denominator
@@ -25,7 +27,7 @@ def test_rounding_never_enlarges_and_loses_less_than_one_unit(units: float, deci
 
 
 @given(amount=st.integers(-(2**60), 2**60))
-def test_an_amount_survives_the_way_to_a_float_and_back_within_a_float(amount: int) -> None:
+def test_v7_an_amount_survives_the_way_to_a_float_and_back_within_a_float(amount: int) -> None:
     back = to_base_units_toward_zero(from_base_units(amount, 18), 18)
     assert abs(back - amount) <= abs(amount) * 2**-52 + 1
 

@@ -8,6 +8,15 @@ from keeper.model.errors import Fatal
 from keeper.model.events import Intended, Signed
 from keeper.sim.memory_journal import MemoryJournal
 from keeper.sim.world import KEEPER, World, desk_of
+from keeper.testing.conformance.fate import FateConformance
+
+
+class TestMemoryJournal(FateConformance):
+    """A new one each time."""
+
+    @pytest.fixture
+    def journal(self) -> MemoryJournal:
+        return MemoryJournal()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Where a node listens, and how to name it without giving its credentials away."""
 
 from base64 import b64encode
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -48,6 +49,18 @@ class Endpoint:
         host = f"[{self.host}]" if ":" in self.host else self.host
         hidden = "/…" if self.target != "/" else ""
         return f"{self.scheme}://{host}:{self.port}{hidden}"
+
+
+def names(urls: Sequence[str]) -> list[str]:
+    """Return how to call each endpoint, without its credentials; those that look alike by number.
+
+    Two keys at one provider are two endpoints of one name.
+    """
+    shown = [str(Endpoint(url)) for url in urls]
+    return [
+        name if shown.count(name) == 1 else f"{name}#{shown[: place + 1].count(name)}"
+        for place, name in enumerate(shown)
+    ]
 
 
 def _split(url: str) -> SplitResult:

@@ -1,27 +1,34 @@
 """One EVM chain through one node: what is read at a block, and where transactions go."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, Final, Literal
 
 import msgspec
+from eth_hash.auto import keccak
 from msgspec import Raw, Struct
 
 from keeper.adapters.chain import gather, shapes
 from keeper.adapters.chain.multicall import MULTICALL3, Multicall
-from keeper.adapters.chain.node_errors import RpcError, from_call
-from keeper.adapters.chain.rpc import Transport
+from keeper.adapters.chain.node_errors import Foreign, Kind, RpcError, from_call, is_refusal
+from keeper.adapters.chain.rpc import Asked, Transport
+from keeper.core.fees import recent_tip_wei
 from keeper.model.chain import Address, Answer, BlockRef, Call, ChainId, Fees, Message
 from keeper.model.errors import (
     BadData,
     CallReverted,
     ConfigError,
     KeeperError,
+    Refused,
     Transient,
     Uncertain,
 )
 from keeper.model.flow import Mined
+from keeper.ports.acting import Rehearsal, Standing
 
 _PATIENCE: Final = 5
+_ANCHOR_DEPTH: Final = 64
+"""Two epochs of Ethereum: final, there."""
 
 
 class EvmConfig(Struct, frozen=True):
@@ -37,13 +44,32 @@ class EvmConfig(Struct, frozen=True):
     """For each request, connecting included."""
     lower_heads: int = _PATIENCE
     """How many looks in a row may meet a lower block number before it is believed."""
+    finality: Literal["safe", "finalized"] | None = None
+    """The tag at or below which a receipt is final; None asks for no tag."""
+
+
+class Anchor(Struct, frozen=True):
+    """A block that no reorg reaches: whoever has another one there has another history."""
+
+    number: int
+    hash: str
+
+
+class Said(Struct, frozen=True):
+    """What a node said to a transaction; words, and only the chain decides."""
+
+    taken: bool
+    """It says that it has the transaction, now or from before."""
+    text: str
+    refused: bool = False
+    """It says beyond doubt that it did not take it; others may have."""
 
 
 class Evm:
     """`Chain` and `Network` over one transport; for one thread.
 
     Whenever the transport has made a new connection, which may lead to another machine, the chain
-    id is asked before any answer from it is used.
+    id and an old block's hash are asked before any answer from it is used.
     """
 
     def __init__(self, transport: Transport, config: EvmConfig) -> None:
@@ -56,18 +82,39 @@ class Evm:
             self._lent_calls if config.lend_code else None,
         )
         self._checked_dials = -1
+        self._anchor: Anchor | None = None
         self._head: BlockRef | None = None
         self._lower_heads = 0
 
     def connect(self) -> None:
         """Connect, and check that this is the configured chain.
 
+        An old block of it is remembered: a later connection must lead to where that block is, too.
+
         Raises:
             ConfigError: It is another one.
             Transient: The node did not answer.
 
         """
+        self.check_chain()
+        if self._anchor is None:
+            head = shapes.height(self._ask("eth_getBlockByNumber", ("latest", False)))
+            self._anchor = None if head is None else self.anchor_at(anchor_height(head))
+
+    def check_chain(self) -> None:
+        """Check that the node serves the configured chain; raises as `connect`."""
         self._check_chain(ConfigError)
+
+    def anchor_at(self, number: int) -> Anchor | None:
+        """Return what must stay true of a height; None if the node has no such block."""
+        found = self.hash_at(number)
+        return None if found is None else Anchor(number, found)
+
+    def expect(self, anchor: Anchor) -> None:
+        """Use no answer from now on before the node has shown *anchor* as its own."""
+        if anchor != self._anchor:
+            self._anchor = anchor
+            self._checked_dials = -1
 
     def head(self) -> BlockRef:
         """Return the newest block.
@@ -76,9 +123,7 @@ class Evm:
         is `Transient`, up to `lower_heads` times in a row. After that the chain did go back. The
         same number with another hash is an ordinary reorg and is taken at once.
         """
-        block = shapes.head(self._ask("eth_getBlockByNumber", ("latest", False)))
-        if block is None:
-            raise BadData("the node has no newest block")
+        block = self.newest()
         known = self._head
         if known is not None and block.number < known.number:
             self._lower_heads += 1
@@ -88,6 +133,13 @@ class Evm:
                 )
         self._lower_heads = 0
         self._head = block
+        return block
+
+    def newest(self) -> BlockRef:
+        """Return what the node says is its newest block, be it older than the last one."""
+        block = shapes.head(self._ask("eth_getBlockByNumber", ("latest", False)))
+        if block is None:
+            raise BadData("the node has no newest block")
         return block
 
     def answer(self, calls: tuple[Call, ...], at: BlockRef) -> tuple[Answer | CallReverted, ...]:
@@ -102,31 +154,53 @@ class Evm:
             block = hex(max(0, newest.number - depth))
         return shapes.number(self._ask("eth_getTransactionCount", (account, block)))
 
+    def nonce_at(self, account: Address, at: BlockRef) -> int:
+        """Return the account's next nonce as of a block, by its hash."""
+        return shapes.number(self._ask("eth_getTransactionCount", (account, shapes.by_hash(at))))
+
+    def nonce_below(self, account: Address, at: BlockRef, depth: int) -> int:
+        """Return the account's next nonce *depth* blocks below *at*."""
+        block = hex(max(0, at.number - depth))
+        return shapes.number(self._ask("eth_getTransactionCount", (account, block)))
+
+    def standing(self, account: Address, target: Address, at: BlockRef) -> Standing:
+        """See `Network.standing`; a node that lags does not know the block, and says so."""
+        answers = self._ask_together(_where_they_stand(account, target, at))
+        return _standing(*map(_taken, answers))
+
     def simulate(self, sender: Address, message: Message, fees: Fees, at: BlockRef) -> bytes:
         """See `Network.simulate`; the fees are in the call, so the node checks the balance."""
-        call = {
-            "from": sender,
-            "to": message.to,
-            "data": f"0x{message.data.hex()}",
-            "value": hex(message.value_wei),
-            "gas": hex(message.gas_limit),
-            "maxFeePerGas": hex(fees.max_fee_wei),
-            "maxPriorityFeePerGas": hex(fees.tip_wei),
-        }
         try:
-            return shapes.data(self._request("eth_call", (call, shapes.by_hash(at))))
+            return shapes.data(self._request(*_as_call(sender, message, fees, at)))
         except RpcError as error:
             raise from_call(error, to=message.to, block=at.number) from None
 
+    def rehearse(self, sender: Address, message: Message, fees: Fees, at: BlockRef) -> Rehearsal:
+        """See `Network.rehearse`; all three questions in one request."""
+        run, *standing = self._ask_together(
+            (_as_call(sender, message, fees, at), *_where_they_stand(sender, message.to, at))
+        )
+        if isinstance(run, RpcError):  # before anything is made of the others
+            raise from_call(run, to=message.to, block=at.number)
+        return Rehearsal(shapes.data(run), _standing(*map(_taken, standing)))
+
     def send(self, raw: bytes) -> str:
         """See `Network.send`; the bytes leave at most once."""
+        said = self.hand_over(raw)
+        if said.refused:
+            raise Refused(said.text)
+        return said.text
+
+    def hand_over(self, raw: bytes) -> Said:
+        """Do as `send`, and tell a node that took it from one that did not say so."""
         question = (f"0x{raw.hex()}",)
         try:
             said = self._transport.request(
                 "eth_sendRawTransaction", question, self._config.deadline_s
             )
         except RpcError as error:
-            return f"{error.code}: {error.text}"
+            text = f"{error.code}: {error.text}"
+            return Said(taken=error.kind is Kind.KNOWN, text=text, refused=is_refusal(error))
         except Transient as error:
             facts: dict[str, Any] = error.facts
             raise Uncertain(
@@ -134,7 +208,7 @@ class Evm:
                 remedy="its hash decides; the same bytes may be sent again",
                 **facts,
             ) from error
-        return str(msgspec.json.decode(said))
+        return Said(taken=True, text=str(msgspec.json.decode(said)))
 
     def mined(self, hashes: tuple[str, ...], head: BlockRef) -> Mined | None:
         """See `Network.mined`; only what is canonical and not above *head* counts as mined."""
@@ -153,12 +227,26 @@ class Evm:
                     gas_used=receipt.gas_used,
                     gas_price_wei=receipt.effective_gas_price_wei,
                     logs=receipt.logs,
+                    data_fee_wei=receipt.data_fee_wei,
+                    final=self._is_final(receipt.block_number),
                 )
         return None
 
     def block(self, number: int) -> BlockRef | None:
         """Return the canonical block at a height; None if there is none."""
         return shapes.head(self._ask("eth_getBlockByNumber", (hex(number), False)))
+
+    def hash_at(self, number: int) -> str | None:
+        """Return the hash of the canonical block at a height; None if there is none.
+
+        Nothing else of the block is looked at: those before EIP-1559 have no base fee.
+        """
+        return shapes.block_hash(self._ask("eth_getBlockByNumber", (hex(number), False)))
+
+    def recent_tip_wei(self, blocks: int = 20) -> int:
+        """Return what the middle of the newest *blocks* paid for priority; 0 if none paid."""
+        question = (hex(blocks), "latest", [50])
+        return recent_tip_wei(shapes.rewards_wei(self._ask("eth_feeHistory", question)))
 
     def code_at(self, address: Address) -> bytes:
         """Return the code of *address* in the newest block; empty if it has none."""
@@ -179,6 +267,12 @@ class Evm:
     def client_version(self) -> str:
         """Return what the node calls itself."""
         return shapes.text(self._ask("web3_clientVersion", ()))
+
+    def _is_final(self, number: int) -> bool:
+        if self._config.finality is None:
+            return True
+        tagged = shapes.height(self._ask("eth_getBlockByNumber", (self._config.finality, False)))
+        return tagged is not None and number <= tagged
 
     def _hash_at(self, number: int, head: BlockRef) -> str | None:
         if number == head.number:
@@ -203,7 +297,7 @@ class Evm:
         except RpcError as error:
             raise from_call(error, to=to, block=at.number) from None
         if self._transport.dials != self._checked_dials:
-            self._check_chain(BadData)
+            self._check_chain(Foreign)
 
     def _ask(self, method: str, params: tuple[object, ...]) -> Raw:
         """Ask what no contract can make fail: an error is the node's own trouble."""
@@ -212,11 +306,17 @@ class Evm:
         except RpcError as error:
             raise _refused(error) from None
 
-    def _request(self, method: str, params: tuple[object, ...]) -> Raw:
+    def _request(self, method: str, params: object) -> Raw:
         raw = self._transport.request(method, params, self._config.deadline_s)
         if self._transport.dials != self._checked_dials:
-            self._check_chain(BadData)
+            self._check_chain(Foreign)
         return raw
+
+    def _ask_together(self, questions: Sequence[Asked]) -> list[Raw | RpcError]:
+        answers = self._transport.batch(questions, self._config.deadline_s)
+        if self._transport.dials != self._checked_dials:
+            self._check_chain(Foreign)
+        return answers
 
     def _check_chain(self, complaint: type[KeeperError]) -> None:
         found = self.chain_id()
@@ -227,7 +327,66 @@ class Evm:
                 configured=self._config.chain_id,
                 found=found,
             )
+        # Before the second question, which would come back here.
         self._checked_dials = self._transport.dials
+        if self._anchor is not None:
+            self._check_anchor(self._anchor, complaint)
+
+    def _check_anchor(self, anchor: Anchor, complaint: type[KeeperError]) -> None:
+        try:
+            found = self.hash_at(anchor.number)
+        except KeeperError:
+            self._checked_dials = -1
+            raise
+        if found != anchor.hash:
+            self._checked_dials = -1
+            raise complaint(
+                "the node has another history of this chain",
+                remedy="it was restored from a backup, or it is another chain of the same id",
+                block=anchor.number,
+                expected=anchor.hash,
+                found=found,
+            )
+
+
+def anchor_height(head: int) -> int:
+    """Return the height of a block that no reorg reaches, while the head is at *head*."""
+    return max(0, head - _ANCHOR_DEPTH)
+
+
+def _as_call(sender: Address, message: Message, fees: Fees, at: BlockRef) -> Asked:
+    call = {
+        "from": sender,
+        "to": message.to,
+        "data": f"0x{message.data.hex()}",
+        "value": hex(message.value_wei),
+        "gas": hex(message.gas_limit),
+        "maxFeePerGas": hex(fees.max_fee_wei),
+        "maxPriorityFeePerGas": hex(fees.tip_wei),
+    }
+    return "eth_call", (call, shapes.by_hash(at))
+
+
+def _where_they_stand(account: Address, target: Address, at: BlockRef) -> tuple[Asked, Asked]:
+    pin = shapes.by_hash(at)
+    return ("eth_getTransactionCount", (account, pin)), ("eth_getCode", (target, pin))
+
+
+def _standing(nonce: Raw, code: Raw) -> Standing:
+    found = shapes.data(code)
+    return Standing(shapes.number(nonce), _code_hash(found) if found else None)
+
+
+@lru_cache(maxsize=8)
+def _code_hash(code: bytes) -> str:
+    """Return the hash of what was just read; kept, as code is the same for years."""
+    return f"0x{keccak(code).hex()}"
+
+
+def _taken(answer: Raw | RpcError) -> Raw:
+    if isinstance(answer, RpcError):
+        raise _refused(answer)
+    return answer
 
 
 def _refused(error: RpcError) -> Transient:

@@ -41,7 +41,7 @@ class FeedConfig(Struct, frozen=True):
     every_blocks: int | None = 1
     """Ring after this many blocks; None for logs only."""
     block_time_s: float = 12.0
-    silence_s: float = 30.0
+    silence_s: float = 5.0
     """No head for this long, or for three block times, calls for a look and perhaps a new line."""
     backoff_s: float = 0.25
     longest_backoff_s: float = 15.0

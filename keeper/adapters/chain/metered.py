@@ -1,15 +1,19 @@
 """Counts requests and the time they take, for the metrics and the benchmarks."""
 
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from time import perf_counter_ns
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from msgspec import Raw, Struct
 
-from keeper.adapters.chain.rpc import Transport
+from keeper.adapters.chain.node_errors import RpcError
+from keeper.adapters.chain.rpc import Asked, Transport
 
 T = TypeVar("T")
+
+BATCH: Final = "batch"
+"""Stands for the method where several are asked in one request: their time is not to be parted."""
 
 
 class Tally(Struct):
@@ -56,6 +60,13 @@ class Metered:
             yield raw
         tally.requests -= 1  # to hear that there is no more was no request
 
+    def batch(self, questions: Sequence[Asked], deadline_s: float) -> list[Raw | RpcError]:
+        """See `Transport`; it counts as one request, which failed if any answer is an error."""
+        tally = self.tallies[BATCH]
+        answers = self._timed(tally, lambda: self._inner.batch(questions, deadline_s))
+        tally.failures += any(isinstance(answer, RpcError) for answer in answers)
+        return answers
+
     def close(self) -> None:
         """See `Transport`."""
         self._inner.close()
@@ -72,3 +83,16 @@ class Metered:
             tally.total_ns += perf_counter_ns() - started_ns
             tally.waited_ns += self._inner.waited_ns - waited_ns
         return answer
+
+
+def merged(many: Iterable[Mapping[str, Tally]]) -> Mapping[str, Tally]:
+    """Return the sum of several connections' tallies."""
+    total: dict[str, Tally] = defaultdict(Tally)
+    for tallies in many:
+        for method, tally in [*tallies.items()]:  # another thread may add a method meanwhile
+            so_far = total[method]
+            so_far.requests += tally.requests
+            so_far.failures += tally.failures
+            so_far.total_ns += tally.total_ns
+            so_far.waited_ns += tally.waited_ns
+    return total

@@ -60,6 +60,10 @@ class RpcError(KeeperError):
         return classify(self.code, self.text)
 
 
+class Foreign(BadData):
+    """The node serves another chain, or another history of it: nothing it says may be used."""
+
+
 _ROWS: Final = (
     # First, because what follows these words was written by a contract and may say anything.
     (Kind.REVERTED, r"^(error: )?execution reverted|^reverted"),  # geth, reth, Erigon, Anvil, Besu
@@ -99,6 +103,8 @@ _ROWS: Final = (
     (Kind.BUSY, r"rate limit|too many requests|request count|compute units"),  # Infura, Alchemy
     (Kind.BUSY, r"limit exceeded|timed? ?out|timeout ="),  # EIP-1474; geth's evm-timeout
     (Kind.BUSY, r"unavailable|overloaded|try again|capacity|txpool is full"),  # gateways; geth
+    # geth, reth; Besu
+    (Kind.UNSUPPORTED, r"transaction type (not|is not) supported|unsupported transaction type"),
     (Kind.UNSUPPORTED, r"method .*(not found|does not exist|not supported|not available)"),  # geth
 )
 _TABLE: Final = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _ROWS)
@@ -123,6 +129,17 @@ def classify(code: int, text: str) -> Kind:
         if pattern.search(text):
             return kind
     return _CODES.get(code, Kind.UNKNOWN)
+
+
+_REFUSALS: Final = frozenset({Kind.CHEAP, Kind.GAS, Kind.POOR, Kind.UNSUPPORTED})
+
+
+def is_refusal(error: RpcError) -> bool:
+    """Return whether a node that was sent a transaction says beyond doubt that it did not take it.
+
+    "Nonce too low", "already known" and "underpriced" do not: it may hold these very bytes.
+    """
+    return error.kind in _REFUSALS
 
 
 _NESTED: Final = ("data", "return", "result", "output", "originalError")

@@ -1,5 +1,6 @@
 """The chain's news from a node without WebSocket: it asks again and again, in its own thread."""
 
+from collections.abc import Callable
 from threading import Event, Thread
 from typing import Any, Final
 
@@ -28,7 +29,17 @@ class PollerConfig(Struct, frozen=True):
 class Poller:
     """The same bells as `Feed`, by polling. The transport must be its own: threads share none."""
 
-    def __init__(self, transport: Transport, config: PollerConfig, post: Post) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        config: PollerConfig,
+        post: Post,
+        *,
+        needed: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """While it is not *needed* it asks nothing; when it is again, it rings first."""
+        self._needed = needed
+        self._stands_by = False
         self._transport = transport
         self._config = config
         self._bells = Bells(post, config.every_blocks)
@@ -63,6 +74,8 @@ class Poller:
 
     def _run(self) -> None:
         while not self._stopping.wait(self._config.every_s):
+            if self._is_spared():
+                continue
             try:
                 self._look()
                 self._connected = True
@@ -71,6 +84,13 @@ class Poller:
                 self.counters.reconnects += self._connected
                 self._connected = False
         self._transport.close()
+
+    def _is_spared(self) -> bool:
+        spared = not self._needed()
+        if self._stands_by and not spared:
+            self._bells.ring(MISSED)  # whoever listened until now has heard nothing for a while
+        self._stands_by = spared
+        return spared
 
     def _look(self) -> None:
         last = self.counters.last_block

@@ -4,21 +4,28 @@ There are no hidden retries anywhere below this line: a question whose bytes wen
 again, because it may have been a transaction.
 """
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
+from functools import partial
 from time import monotonic
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
 
 from keeper.adapters.chain.endpoint import Endpoint
-from keeper.adapters.chain.node_errors import RpcError
+from keeper.adapters.chain.node_errors import Kind, RpcError, classify
 from keeper.adapters.chain.wire import Wire
 from keeper.model.errors import Transient
+
+T = TypeVar("T")
+
+Asked = tuple[str, object]
+"""A method and its parameters."""
 
 LARGEST_ANSWER_BYTES: Final = 64 << 20
 OK: Final = 200
 """The HTTP status of an answer; a Unix socket has no other."""
+TOO_MANY_REQUESTS: Final = 429
 
 
 class Transport(Protocol):
@@ -57,6 +64,18 @@ class Transport(Protocol):
         """
         ...
 
+    def batch(self, questions: Sequence[Asked], deadline_s: float) -> list[Raw | RpcError]:
+        """Ask several questions in one request; return the answers in the questions' order.
+
+        For reads alone: a node that does not answer the batch as a whole is asked one by one, so
+        the node may get a question twice. The deadline is that of all together.
+
+        Raises:
+            Transient: As `request`; what else was answered is lost with it.
+
+        """
+        ...
+
     def close(self) -> None:
         """Drop the connection; the next request makes a new one."""
         ...
@@ -83,6 +102,7 @@ class _Envelope(Struct):
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(_Envelope)
+_BATCH_DECODER: Final = msgspec.json.Decoder(list[_Envelope] | _Envelope)
 
 
 class Malformed(Exception):
@@ -143,6 +163,8 @@ class NodeTransport:
         self._under_way: int | None = None
         """The id of a question that was asked and whose answer was not taken in yet."""
         self._waited_before_ns = 0
+        self._one_by_one_on = -1
+        """Which connection is not trusted with a batch, by its count of `dials`."""
         self.dials = 0
 
     def __repr__(self) -> str:
@@ -180,6 +202,46 @@ class NodeTransport:
         if said:
             yield self._hear(said)
 
+    def batch(self, questions: Sequence[Asked], deadline_s: float) -> list[Raw | RpcError]:
+        """See `Transport`; a connection that failed at a batch gets no other."""
+        deadline = monotonic() + deadline_s
+        if self._one_by_one_on != self.dials:
+            answers = self._batch(questions, deadline)
+            if answers is not None:
+                return answers
+        answers = [self._single(asked, deadline) for asked in questions]
+        self._one_by_one_on = self.dials
+        return answers
+
+    def _batch(self, questions: Sequence[Asked], deadline: float) -> list[Raw | RpcError] | None:
+        """Ask all at once; return None if the node answered something else than all of them."""
+        ids = range(self._last_id + 1, self._last_id + 1 + len(questions))
+        self._last_id = ids[-1]
+        message = self._framing.frame(encode_batch(ids, questions))
+        methods = ", ".join(method for method, _ in questions)
+        question = _Question(ids[0], methods, message, deadline)
+        try:
+            self._say(question)
+            told = self._listen(question, partial(decode_batch, ids=ids))
+        except Transient as silence:
+            facts = silence.facts
+            if facts["request_left"] and facts.get("status") != TOO_MANY_REQUESTS:
+                # Perhaps it was the batch: or else we would ask the same again for ever.
+                self._one_by_one_on = self.dials + 1
+            raise
+        if told is None:
+            return None
+        return [
+            each.result if each.error is None else self._fault(each.error, method)
+            for each, (method, _) in zip(told, questions, strict=True)
+        ]
+
+    def _single(self, asked: Asked, deadline: float) -> Raw | RpcError:
+        try:
+            return self.request(*asked, deadline - monotonic())
+        except RpcError as error:
+            return error
+
     def _question(self, method: str, params: object, deadline_s: float) -> "_Question":
         deadline = monotonic() + deadline_s
         self._last_id += 1
@@ -196,12 +258,19 @@ class NodeTransport:
             raise self._unheard(error, question.method) from error
 
     def _hear(self, question: "_Question") -> Raw:
+        read = partial(decode, request_id=question.id, endpoint=self._endpoint)
+        answer = self._listen(question, read)
+        if answer.error is None:
+            return answer.result
+        raise self._fault(answer.error, question.method)
+
+    def _listen(self, question: "_Question", read: Callable[[Reply], T]) -> T:
         wire = self._wire
         if wire is None or self._under_way != question.id:
             raise self._unheard(Malformed("something else was asked meanwhile"), question.method)
         try:
             reply = self._framing.read(wire, question.deadline)
-            answer = decode(reply, question.id, self._endpoint)
+            answer = read(reply)
         except Malformed as error:
             raise self._unheard(error, question.method, **error.facts) from None
         except OSError as error:
@@ -209,11 +278,11 @@ class NodeTransport:
         self._under_way = None
         if not reply.keeps:
             self.close()
-        if answer.error is None:
-            return answer.result
-        fault = answer.error
+        return answer
+
+    def _fault(self, fault: _Fault, method: str) -> RpcError:
         text = self._endpoint.scrub(fault.message)
-        raise RpcError(fault.code, text, fault.data, node=self._endpoint, method=question.method)
+        return RpcError(fault.code, text, fault.data, node=self._endpoint, method=method)
 
     def _send(self, message: bytes, deadline: float) -> None:
         wire = self._wire
@@ -270,6 +339,41 @@ def decode(reply: Reply, request_id: int, endpoint: Endpoint) -> _Envelope:
     if type(answer.id) is not int or answer.id != request_id:
         said = f", saying {endpoint.scrub(answer.error.message)[:200]}" if answer.error else ""
         raise Malformed(f"an answer with the wrong id{said}", **facts)
-    if answer.error is None and not memoryview(answer.result):
+    if not _is_answer(answer):
         raise Malformed("an answer with neither result nor error", **facts)
     return answer
+
+
+def encode_batch(ids: Sequence[int], questions: Sequence[Asked]) -> bytes:
+    """Return all questions as one JSON array."""
+    return _ENCODER.encode([_Request(n, *asked) for n, asked in zip(ids, questions, strict=True)])
+
+
+def decode_batch(reply: Reply, ids: Sequence[int]) -> list[_Envelope] | None:
+    """Return one answer for each of *ids*, in their order; the node may have mixed them.
+
+    None if they are not exactly that, or a gateway refuses arrays: nothing of it is used. Only "too
+    busy" for the whole is believed, as the answer to each: to ask one by one would be worse.
+
+    Raises:
+        Malformed: It is no answer.
+
+    """
+    try:
+        told = _BATCH_DECODER.decode(reply.body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if reply.status != OK:
+            return None
+        raise Malformed(f"no JSON-RPC answer: {error}") from None
+    if isinstance(told, _Envelope):
+        fault = told.error
+        is_busy = fault is not None and classify(fault.code, fault.message) is Kind.BUSY
+        return [told] * len(ids) if is_busy else None
+    found = {each.id: each for each in told if type(each.id) is int and _is_answer(each)}
+    if len(told) != len(ids) or found.keys() != {*ids}:
+        return None
+    return [found[request_id] for request_id in ids]
+
+
+def _is_answer(envelope: _Envelope) -> bool:
+    return envelope.error is not None or bool(memoryview(envelope.result))

@@ -1,4 +1,7 @@
-"""What a node's JSON becomes: blocks, receipts, logs, quantities. Every field used is checked."""
+"""What a node's JSON becomes: blocks, receipts, logs, quantities. Every field used is checked.
+
+No error repeats a text that is not hex: a gateway may say our own API key where a number belongs.
+"""
 
 from binascii import unhexlify
 from typing import Any, Final, TypeVar
@@ -42,6 +45,7 @@ class WireHead(Struct, rename="camel"):
     number: str | None = None
     hash: str | None = None
     base_fee_per_gas: str | None = None
+    gas_limit: str | None = None
 
     def ref(self) -> BlockRef:
         """Return it as the model's value; raises `BadData`."""
@@ -55,10 +59,11 @@ class WireHead(Struct, rename="camel"):
             )
         return BlockRef(
             number=quantity(self.number),
-            hash=self.hash,
-            parent_hash=self.parent_hash,
+            hash=hex_word(self.hash),
+            parent_hash=hex_word(self.parent_hash),
             timestamp_s=quantity(self.timestamp),
             base_fee_wei=quantity(self.base_fee_per_gas),
+            gas_limit=None if self.gas_limit is None else quantity(self.gas_limit),
         )
 
 
@@ -70,8 +75,15 @@ class _WireReceipt(Struct, rename="camel"):
     gas_used: str
     effective_gas_price: str
     logs: list[WireLog]
+    l1_fee: str = msgspec.field(default="0x0", name="l1Fee")
+    """Of OP stack chains alone."""
 
 
+class _WireFeeHistory(Struct):
+    reward: list[list[str]] | None = None
+
+
+_FEE_HISTORY: Final = msgspec.json.Decoder(_WireFeeHistory)
 _HEAD: Final = msgspec.json.Decoder(WireHead | None)
 _RECEIPT: Final = msgspec.json.Decoder(_WireReceipt | None)
 _LOGS: Final = msgspec.json.Decoder(list[WireLog])
@@ -92,20 +104,42 @@ def head(raw: Raw) -> BlockRef | None:
     return None if block is None else block.ref()
 
 
+def height(raw: Raw) -> int | None:
+    """Return a block's number; None if the node has no such block, or it is pending."""
+    block = typed(_HEAD, raw)
+    return None if block is None or block.number is None else quantity(block.number)
+
+
+def block_hash(raw: Raw) -> str | None:
+    """Return a block's hash; None if the node has no such block, or it is pending."""
+    block = typed(_HEAD, raw)
+    return None if block is None or block.hash is None else hex_word(block.hash)
+
+
 def receipt(raw: Raw) -> Receipt | None:
     """Return a receipt; None if the node has none, or one that is still pending."""
     sent = typed(_RECEIPT, raw)
     if sent is None or sent.block_number is None or sent.block_hash is None:
         return None
     return Receipt(
-        tx_hash=sent.transaction_hash,
+        tx_hash=hex_word(sent.transaction_hash),
         block_number=quantity(sent.block_number),
-        block_hash=sent.block_hash,
+        block_hash=hex_word(sent.block_hash),
         succeeded=_flag(sent.status),
         gas_used=quantity(sent.gas_used),
         effective_gas_price_wei=quantity(sent.effective_gas_price),
         logs=tuple(log.log() for log in sent.logs),
+        data_fee_wei=quantity(sent.l1_fee),
     )
+
+
+def rewards_wei(raw: Raw) -> tuple[int, ...]:
+    """Return the one percentile of priority fees that was asked for, of as many blocks as known.
+
+    Nodes leave the list out, make it short, or fill it with nothing: what is there is returned.
+    """
+    found = typed(_FEE_HISTORY, raw).reward or []
+    return tuple(quantity(block[0]) for block in found if block)
 
 
 def logs(raw: Raw) -> list[WireLog]:
@@ -136,12 +170,19 @@ def data(raw: Raw) -> bytes:
 
 def quantity(value: str) -> int:
     """Return a hex quantity; `int` alone would also take signs, blanks and underscores."""
-    if value[:2] == "0x" and value.isalnum() and value.isascii():
+    if _looks_like_hex(value):
         try:
             return int(value, 16)
         except ValueError:
             pass
-    raise BadData("the node's answer holds no quantity", value=repr(value)[:80])
+    raise BadData("the node's answer holds no quantity", value=_shown(value))
+
+
+def hex_word(value: str) -> str:
+    """Return a hash as it was sent; it is compared and handed back, never computed with."""
+    if not _looks_like_hex(value):
+        raise BadData("the node's answer holds no hash", value=_shown(value))
+    return value
 
 
 def unhex(value: str) -> bytes:
@@ -156,7 +197,7 @@ def address(value: str) -> Address:
     """Return an address in checksummed form."""
     raw = unhex(value)
     if len(raw) != _ADDRESS_BYTES:
-        raise BadData("the node's answer holds no address", value=repr(value)[:80])
+        raise BadData("the node's answer holds no address", value=_shown(value))
     return checksum(raw)
 
 
@@ -170,5 +211,13 @@ _ADDRESS_BYTES: Final = 20
 
 def _flag(status: str) -> bool:
     if status not in {"0x0", "0x1"}:
-        raise BadData("the receipt says neither success nor failure", status=repr(status)[:20])
+        raise BadData("the receipt says neither success nor failure", status=_shown(status))
     return status == "0x1"
+
+
+def _looks_like_hex(value: str) -> bool:
+    return value[:2] == "0x" and value.isalnum() and value.isascii()
+
+
+def _shown(value: str) -> str:
+    return value[:80] if _looks_like_hex(value) else f"{len(value)} characters that are not hex"

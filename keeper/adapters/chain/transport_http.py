@@ -9,14 +9,13 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from keeper.adapters.chain.endpoint import Endpoint
-from keeper.adapters.chain.rpc import OK, Malformed, Reply
+from keeper.adapters.chain.rpc import OK, TOO_MANY_REQUESTS, Malformed, Reply
 from keeper.adapters.chain.wire import Wire, dial_tcp
 
 _LARGEST_HEAD_BYTES: Final = 1 << 16
 _INTERIM: Final = range(100, 200)
 _REDIRECT: Final = range(300, 400)
 _DENIED: Final = frozenset({401, 403})
-_TOO_MANY_REQUESTS: Final = 429
 _SERVER_FAULT: Final = 500
 
 
@@ -181,7 +180,7 @@ def _refuse(status: int, fields: dict[bytes, bytes]) -> None:
     wait_s = _retry_after_s(fields)
     if wait_s is not None:
         facts["retry_after_s"] = wait_s
-    if status == _TOO_MANY_REQUESTS:
+    if status == TOO_MANY_REQUESTS:
         raise Malformed("too many requests", **facts)
     if status >= _SERVER_FAULT:
         raise Malformed("the gateway or the node failed", **facts)

@@ -9,10 +9,11 @@ from keeper.adapters.chain.rpc import Malformed, Reply
 from keeper.adapters.chain.wire import Wire, dial_unix
 
 _SYNTAX: Final = msgspec.json.Decoder(msgspec.Raw)
+_ENDS: Final = {b"{": (b"}", b"}\n", b"}\r\n"), b"[": (b"]", b"]\n", b"]\r\n")}
 
 
 class IpcFraming:
-    """Objects one after another. Some nodes end each with a newline; none must."""
+    """Objects, or arrays of them for a batch. Some nodes end each with a newline; none must."""
 
     def __init__(self, endpoint: Endpoint, largest_answer_bytes: int) -> None:
         self.endpoint = endpoint
@@ -27,7 +28,7 @@ class IpcFraming:
         return question + b"\n"
 
     def read(self, wire: Wire, deadline: float) -> Reply:
-        """Read up to the brace that closes the object."""
+        """Read up to the brace that closes the object, or the bracket of a batch."""
         chunk = wire.receive(deadline)
         if _whole(chunk, chunk):
             return Reply(chunk)
@@ -43,10 +44,11 @@ class IpcFraming:
 
 
 def _whole(buffer: bytes | bytearray, last: bytes) -> bool:
-    """Return whether *buffer* is one complete object, of which *last* is the end."""
-    if buffer and not buffer.startswith(b"{"):
+    """Return whether *buffer* is one complete message, of which *last* is the end."""
+    ends = _ENDS.get(bytes(buffer[:1]))
+    if buffer and ends is None:
         raise Malformed(f"no JSON-RPC answer: it starts with {bytes(buffer[:1])!r}")
-    if not last.endswith((b"}", b"}\n", b"}\r\n")):
+    if ends is None or not last.endswith(ends):
         return False
     try:
         _SYNTAX.decode(buffer)  # checks at some GB/s, and only where an answer may end

@@ -1,10 +1,18 @@
 """From the address in the configuration to a transport."""
 
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import TypeVar
+
+from msgspec import Raw
+
 from keeper.adapters.chain.endpoint import Endpoint
-from keeper.adapters.chain.rpc import LARGEST_ANSWER_BYTES, NodeTransport
+from keeper.adapters.chain.node_errors import RpcError
+from keeper.adapters.chain.rpc import LARGEST_ANSWER_BYTES, Asked, NodeTransport, Transport
 from keeper.adapters.chain.transport_http import HttpFraming
 from keeper.adapters.chain.transport_ipc import IpcFraming
-from keeper.model.errors import ConfigError
+from keeper.model.errors import ConfigError, Transient
+
+T = TypeVar("T")
 
 
 def open_transport(url: str, *, largest_answer_bytes: int = LARGEST_ANSWER_BYTES) -> NodeTransport:
@@ -24,3 +32,57 @@ def open_transport(url: str, *, largest_answer_bytes: int = LARGEST_ANSWER_BYTES
             node=endpoint,
         )
     return NodeTransport(HttpFraming(endpoint, largest_answer_bytes))
+
+
+def open_any(urls: Iterable[str]) -> Transport:
+    """Return a transport to the first of *urls* that answers; see `open_transport`."""
+    nodes = [open_transport(url) for url in urls]
+    return nodes[0] if len(nodes) == 1 else Rotating(nodes)
+
+
+class Rotating:
+    """Several nodes, one after another: the next question after a silence goes to the next one.
+
+    For what carries no data that is acted on, such as news: blocks of two nodes are mixed.
+    """
+
+    def __init__(self, nodes: list[NodeTransport]) -> None:
+        self._nodes = nodes
+        self._at = 0
+
+    @property
+    def dials(self) -> int:
+        """Connections made so far, to all of them."""
+        return sum(node.dials for node in self._nodes)
+
+    @property
+    def waited_ns(self) -> int:
+        """Time spent waiting for all of them."""
+        return sum(node.waited_ns for node in self._nodes)
+
+    def request(self, method: str, params: object, deadline_s: float) -> Raw:
+        """See `Transport`."""
+        return self._ask(lambda node: node.request(method, params, deadline_s))
+
+    def stream(
+        self, method: str, params: Iterable[object], deadline_s: float
+    ) -> Generator[Raw, None, None]:
+        """See `Transport`."""
+        for one in params:
+            yield self.request(method, one, deadline_s)
+
+    def batch(self, questions: Sequence[Asked], deadline_s: float) -> list[Raw | RpcError]:
+        """See `Transport`."""
+        return self._ask(lambda node: node.batch(questions, deadline_s))
+
+    def close(self) -> None:
+        """See `Transport`."""
+        for node in self._nodes:
+            node.close()
+
+    def _ask(self, question: Callable[[NodeTransport], T]) -> T:
+        try:
+            return question(self._nodes[self._at])
+        except Transient:
+            self._at = (self._at + 1) % len(self._nodes)
+            raise

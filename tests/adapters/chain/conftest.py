@@ -15,9 +15,15 @@ import pytest
 from msgspec import Raw
 
 from keeper.adapters.chain.endpoint import Endpoint
+from keeper.adapters.chain.endpoint_health import HealthPolicy
+from keeper.adapters.chain.evm import Evm, EvmConfig
+from keeper.adapters.chain.member import Line, Member
+from keeper.adapters.chain.metered import Metered
+from keeper.adapters.chain.node_errors import RpcError
 from keeper.adapters.chain.rpc import NodeTransport
 from keeper.adapters.chain.transport_http import HttpFraming
 from keeper.adapters.chain.transport_ipc import IpcFraming
+from keeper.model.chain import ChainId
 
 KEY = "a-very-secret-api-key"
 LARGEST = 1 << 20
@@ -32,7 +38,7 @@ class FakeNode:
 
     def __init__(self, kind: Kind, directory: Path) -> None:
         self.kind = kind
-        self.requests: list[dict[str, Any]] = []
+        self.requests: list[Any] = []
         self.heads: list[bytes] = []
         self.connections = 0
         self.default: Callable[[str, list[Any]], Any] = lambda _method, _params: "0x1"
@@ -53,8 +59,12 @@ class FakeNode:
         )
 
     @property
-    def methods(self) -> list[str]:
-        return [request["method"] for request in self.requests]
+    def methods(self) -> list[Any]:
+        """What was asked; a batch is a list in it."""
+        return [
+            [call["method"] for call in request] if isinstance(request, list) else request["method"]
+            for request in self.requests
+        ]
 
     def transport(self) -> NodeTransport:
         endpoint = Endpoint(self.url)
@@ -171,10 +181,26 @@ class FakeNode:
     def _next_step(self) -> Step:
         return self._script.popleft() if self._script else self._by_default
 
-    def _by_default(self, connection: socket.socket, request: dict[str, Any]) -> bool:
+    def _by_default(self, connection: socket.socket, request: Any) -> bool:
+        said = self.answers_to(request) if isinstance(request, list) else self._answer(request)
+        return self.write(connection, json.dumps(said).encode())
+
+    def answers_to(self, batch: list[Any]) -> list[dict[str, Any]]:
+        """Return what a node without faults says."""
+        return [self._answer(request) for request in batch]
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         result = self.default(request["method"], request["params"])
-        envelope = {"jsonrpc": "2.0", "id": request["id"], "result": result}
-        return self.write(connection, json.dumps(envelope).encode())
+        return {"jsonrpc": "2.0", "id": request["id"], "result": result}
+
+    def says_to_batch(self, spoil: Callable[[list[dict[str, Any]]], Any]) -> None:
+        """Answer the next request, a batch, with what *spoil* makes of the right answers."""
+
+        def step(connection: socket.socket, request: Any) -> bool:
+            spoilt = spoil(self.answers_to(request))
+            return self.write(connection, json.dumps(spoilt).encode())
+
+        self.then(step)
 
     def _read(self, stream: Any) -> dict[str, Any] | None:
         if self.kind == "ipc":
@@ -231,7 +257,7 @@ class Telephone:
     """A `Transport` whose answers are set by hand: a value, a function of params, or an error."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, Any] = {"eth_chainId": "0x1"}
+        self.answers: dict[str, Any] = {"eth_chainId": "0x1", "eth_getBlockByNumber": None}
         self.asked: list[tuple[str, Any]] = []
         self.dials = 1
         self.waited_ns = 0
@@ -254,10 +280,142 @@ class Telephone:
         for one in params:
             yield self.request(method, one, deadline_s)
 
+    def batch(self, questions: Any, deadline_s: float) -> list[Raw | RpcError]:
+        return [single(self, method, params, deadline_s) for method, params in questions]
+
     def close(self) -> None:
         self.dials += 1
+
+
+def single(transport: Any, method: str, params: Any, deadline_s: float) -> Raw | RpcError:
+    """Ask one question of a batch."""
+    try:
+        raw: Raw = transport.request(method, params, deadline_s)
+    except RpcError as error:
+        return error
+    return raw
 
 
 @pytest.fixture
 def telephone() -> Telephone:
     return Telephone()
+
+
+class StubClock:
+    """Seconds that pass when somebody says so."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class StubNode:
+    """A node with a chain of its own, which any number of transports lead to."""
+
+    def __init__(self, clock: StubClock, number: int = 100) -> None:
+        self._clock = clock
+        self.number = number
+        self.chain_id = 1
+        self.forks: dict[int, str] = {0: "a"}
+        """The branch of the blocks from each height on."""
+        self.takes_s = 0.01
+        self.trouble: Exception | None = None
+        self.value = 7
+        self.nonces: dict[str, int] = {}
+        """By block hash; 5 where nothing else is said."""
+        self.says_to_send: Any = "0xtaken"
+        self.asked: list[tuple[str, Any]] = []
+
+    def fork(self, since: int, branch: str) -> None:
+        self.forks[since] = branch
+
+    def hash_at(self, number: int) -> str:
+        branch = self.forks[max(since for since in self.forks if since <= number)]
+        return f"0x{branch}{number:063x}"
+
+    def count(self, method: str) -> int:
+        return sum(asked == method for asked, _ in self.asked)
+
+    def answer(self, method: str, params: Any) -> Any:
+        self.asked.append((method, params))
+        self._clock.now_s += self.takes_s
+        if self.trouble is not None:
+            raise self.trouble
+        answers: dict[str, Callable[[], Any]] = {
+            "eth_chainId": lambda: hex(self.chain_id),
+            "eth_getBlockByNumber": lambda: self.block(self._height(params[0])),
+            "eth_call": lambda: f"0x{self.value:064x}",
+            "eth_getCode": lambda: "0x",
+            "eth_getTransactionCount": lambda: hex(self.nonces.get(_pin(params[1]), 5)),
+            "eth_sendRawTransaction": lambda: self.says_to_send,
+        }
+        said = answers.get(method, lambda: None)()
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    def _height(self, number: str) -> int:
+        return self.number if number == "latest" else int(number, 16)
+
+    def block(self, number: int) -> dict[str, Any] | None:
+        if number > self.number:
+            return None
+        return {
+            "number": hex(number),
+            "hash": self.hash_at(number),
+            "parentHash": self.hash_at(max(number - 1, 0)),
+            "timestamp": hex(12 * number),
+            "baseFeePerGas": "0x7",
+        }
+
+
+def _pin(block: Any) -> str:
+    return str(block["blockHash"]) if isinstance(block, dict) else str(block)
+
+
+class StubTransport:
+    """A `Transport` to a `StubNode`."""
+
+    def __init__(self, node: StubNode) -> None:
+        self.node = node
+        self.dials = 1
+        self.waited_ns = 0
+
+    def request(self, method: str, params: Any, deadline_s: float) -> Raw:
+        assert deadline_s > 0
+        return Raw(json.dumps(self.node.answer(method, params)).encode())
+
+    def stream(self, method: str, params: Any, deadline_s: float) -> Generator[Raw, None, None]:
+        for one in params:
+            yield self.request(method, one, deadline_s)
+
+    def batch(self, questions: Any, deadline_s: float) -> list[Raw | RpcError]:
+        return [single(self, method, params, deadline_s) for method, params in questions]
+
+    def close(self) -> None:
+        self.dials += 1
+
+
+@pytest.fixture
+def clock() -> StubClock:
+    return StubClock()
+
+
+@pytest.fixture
+def nodes(clock: StubClock) -> list[StubNode]:
+    """Three nodes of one chain."""
+    return [StubNode(clock) for _ in range(3)]
+
+
+@pytest.fixture
+def members(nodes: list[StubNode], clock: StubClock) -> list[Member]:
+    return [member_of(f"node-{place}", node, clock) for place, node in enumerate(nodes)]
+
+
+def member_of(name: str, node: StubNode, clock: StubClock) -> Member:
+    config = EvmConfig(chain_id=ChainId(1))
+    lines = [Metered(StubTransport(node)) for _ in range(2)]
+    reading, sending = (Line(line, Evm(line, config)) for line in lines)
+    return Member(name, (reading, sending), HealthPolicy(), clock)

@@ -74,7 +74,7 @@ def test_a_log_that_only_the_nodes_filter_lets_through_does_not_ring(
     assert rung == []
 
 
-def test_the_same_log_rings_once(rung: Rung) -> None:
+def test_r16_the_same_log_rings_once(rung: Rung) -> None:
     found = bells(rung, watch("price"))
     found.log(sent())
     found.log(sent())
@@ -124,7 +124,7 @@ def test_every_nth_block_rings(rung: Rung) -> None:
     assert found.counters.last_block == 19
 
 
-def test_a_block_announced_twice_is_one(rung: Rung) -> None:
+def test_r16_a_block_announced_twice_is_one(rung: Rung) -> None:
     found = bells(rung, every=1)
     found.head(block(1))
     found.head(block(1))
@@ -159,7 +159,7 @@ def test_the_nodes_filter_is_the_union_of_what_is_watched(rung: Rung) -> None:
     assert found.log_filter() is None
 
 
-def test_only_so_much_is_remembered(rung: Rung) -> None:
+def test_p9_only_so_much_is_remembered(rung: Rung) -> None:
     found = bells(rung, every=1)
     for number in range(5_000):
         found.head(block(number))

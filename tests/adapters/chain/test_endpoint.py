@@ -1,6 +1,6 @@
 import pytest
 
-from keeper.adapters.chain.endpoint import Endpoint
+from keeper.adapters.chain.endpoint import Endpoint, names
 from keeper.model.errors import ConfigError
 
 HIDDEN = "0123456789abcdef"
@@ -57,3 +57,12 @@ def test_tls_is_for_https_and_wss() -> None:
     assert Endpoint("https://a").encrypted
     assert Endpoint("wss://a").encrypted
     assert not Endpoint("http://a").encrypted
+
+
+def test_two_keys_at_one_provider_are_two_names_without_a_key() -> None:
+    urls = [f"https://node.example/v3/{HIDDEN}", "http://127.0.0.1:1", "https://node.example/v3/b"]
+    assert names(urls) == [
+        "https://node.example:443/…#1",
+        "http://127.0.0.1:1",
+        "https://node.example:443/…#2",
+    ]

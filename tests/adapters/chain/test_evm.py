@@ -3,18 +3,22 @@
 from typing import Any
 
 import pytest
+from eth_hash.auto import keccak
+from msgspec import structs
 
-from keeper.adapters.chain.evm import Evm, EvmConfig
-from keeper.adapters.chain.node_errors import RpcError
+from keeper.adapters.chain.evm import Anchor, Evm, EvmConfig
+from keeper.adapters.chain.node_errors import Foreign, RpcError
 from keeper.model.chain import Address, BlockRef, Call, ChainId, Fees, Message
 from keeper.model.errors import (
     BadData,
     CallReverted,
     ConfigError,
+    Refused,
     Rejected,
     Transient,
     Uncertain,
 )
+from keeper.ports.acting import Standing
 
 ME = Address("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
 TARGET = Address("0x5FbDB2315678afecb367f032d93F642f64180aa3")
@@ -107,6 +111,91 @@ class TestConnecting:
         assert evm.nonce(ME) == 5
 
 
+class TestHistory:
+    """The hash of an old block tells a chain from another one of the same id."""
+
+    @pytest.fixture
+    def chain(self, telephone: Any) -> Any:
+        """A chain of 100 blocks, on the branch that is set."""
+        telephone.branch = "a"
+
+        def block(number: str, _full: object) -> Any:
+            height = 100 if number == "latest" else int(number, 16)
+            return head(height, telephone.branch)
+
+        telephone.answers["eth_getBlockByNumber"] = block
+        telephone.answers["eth_getTransactionCount"] = "0x5"
+        return telephone
+
+    def test_a_block_that_no_reorg_reaches_is_remembered_at_the_first_connection(
+        self, chain: Any
+    ) -> None:
+        evm = Evm(chain, CONFIG)
+        evm.connect()
+        assert chain.asked[-1] == ("eth_getBlockByNumber", (hex(36), False))
+        chain.asked.clear()
+        evm.nonce(ME)
+        evm.connect()
+        assert chain.methods == ["eth_getTransactionCount", "eth_chainId", "eth_getBlockByNumber"]
+
+    def test_c10_a_node_with_another_past_is_not_believed_after_a_reconnect(
+        self, chain: Any
+    ) -> None:
+        evm = Evm(chain, CONFIG)
+        evm.connect()
+        chain.close()
+        chain.branch = "b"
+        for _ in range(2):
+            with pytest.raises(Foreign, match="another history") as caught:
+                evm.nonce(ME)
+        assert caught.value.facts == {
+            "block": 36,
+            "expected": block_hash(36),
+            "found": block_hash(36, "b"),
+        }
+        chain.branch = "a"
+        assert evm.nonce(ME) == 5
+
+    def test_c10_a_node_that_lost_its_blocks_is_not_believed(self, chain: Any) -> None:
+        evm = Evm(chain, CONFIG)
+        evm.connect()
+        chain.close()
+        chain.answers["eth_getBlockByNumber"] = None
+        with pytest.raises(Foreign) as caught:
+            evm.nonce(ME)
+        assert caught.value.facts["found"] is None
+
+    def test_an_anchor_that_cannot_be_checked_is_checked_again(self, chain: Any) -> None:
+        evm = Evm(chain, CONFIG)
+        evm.connect()
+        chain.close()
+        answer = chain.answers["eth_getBlockByNumber"]
+        chain.answers["eth_getBlockByNumber"] = RpcError(-32000, "busy")
+        with pytest.raises(Transient):
+            evm.nonce(ME)
+        chain.answers["eth_getBlockByNumber"] = answer
+        chain.branch = "b"
+        with pytest.raises(Foreign):
+            evm.nonce(ME)
+
+    def test_a_chain_without_blocks_has_no_past_yet(self, telephone: Any) -> None:
+        evm = Evm(telephone, CONFIG)
+        evm.connect()
+        telephone.answers["eth_getBlockByNumber"] = head(3)
+        assert evm.head().number == 3
+
+    def test_the_same_anchor_again_costs_no_question(self, chain: Any) -> None:
+        evm = Evm(chain, CONFIG)
+        evm.connect()
+        chain.asked.clear()
+        evm.expect(Anchor(36, block_hash(36)))
+        evm.nonce(ME)
+        assert chain.methods == ["eth_getTransactionCount"]
+        evm.expect(Anchor(30, block_hash(30, "b")))
+        with pytest.raises(Foreign):
+            evm.nonce(ME)
+
+
 class TestHead:
     def test_the_newest_block_is_the_head(self, evm: Evm, telephone: Any) -> None:
         telephone.answers["eth_getBlockByNumber"] = head(5)
@@ -152,7 +241,7 @@ class TestHead:
 
 
 class TestAnswering:
-    def test_calls_are_pinned_to_the_hash_of_a_canonical_block(
+    def test_o10_calls_are_pinned_to_the_hash_of_a_canonical_block(
         self, evm: Evm, telephone: Any
     ) -> None:
         telephone.answers["eth_call"] = "0x" + "00" * 31 + "05"
@@ -212,13 +301,121 @@ class TestSimulating:
             evm.simulate(ME, MESSAGE, FEES, at(5))
 
 
+class TestStanding:
+    def test_c9_nonce_and_code_are_of_the_pinned_block(self, evm: Evm, telephone: Any) -> None:
+        telephone.answers |= {"eth_getTransactionCount": "0x7", "eth_getCode": "0x6001"}
+        found = evm.standing(ME, TARGET, at(5))
+        assert found.nonce == 7
+        # keccak-256 of the two bytes
+        assert found.code_hash == "0x" + keccak(b"\x60\x01").hex()
+        pin = {"blockHash": block_hash(5), "requireCanonical": True}
+        assert telephone.asked == [
+            ("eth_getTransactionCount", (ME, pin)),
+            ("eth_getCode", (TARGET, pin)),
+        ]
+
+    def test_c9_no_code_is_none(self, evm: Evm, telephone: Any) -> None:
+        telephone.answers |= {"eth_getTransactionCount": "0x7", "eth_getCode": "0x"}
+        assert evm.standing(ME, TARGET, at(5)) == Standing(7, None)
+
+    def test_r9_a_node_that_does_not_know_the_block_is_transient(
+        self, evm: Evm, telephone: Any
+    ) -> None:
+        telephone.answers |= {
+            "eth_getTransactionCount": RpcError(-32000, "header not found"),
+            "eth_getCode": "0x",
+        }
+        with pytest.raises(Transient):
+            evm.standing(ME, TARGET, at(5))
+
+
+class TestRehearsing:
+    @pytest.fixture(autouse=True)
+    def all_well(self, telephone: Any) -> None:
+        telephone.answers |= {
+            "eth_call": "0x2a", "eth_getTransactionCount": "0x7", "eth_getCode": "0x6001",
+        }  # fmt: skip
+
+    def test_it_is_simulation_and_standing_of_the_same_block(
+        self, evm: Evm, telephone: Any
+    ) -> None:
+        found = evm.rehearse(ME, MESSAGE, FEES, at(5))
+        together, telephone.asked = telephone.asked, []
+        assert found.returned == evm.simulate(ME, MESSAGE, FEES, at(5))
+        assert found.standing == evm.standing(ME, TARGET, at(5))
+        assert together == telephone.asked
+
+    def test_they_leave_in_one_request(self, http_node: Any) -> None:
+        evm = Evm(http_node.transport(), EvmConfig(chain_id=ChainId(1)))
+        http_node.default = lambda method, _: "0x1" if method != "eth_call" else "0x"
+        evm.check_chain()
+        with pytest.raises(BadData, match="whole bytes"):  # no node has code of half a byte
+            evm.rehearse(ME, MESSAGE, FEES, at(5))
+        assert http_node.methods[-1] == ["eth_call", "eth_getTransactionCount", "eth_getCode"]
+
+    @pytest.mark.parametrize(
+        ("error", "raised"),
+        [
+            (RpcError(3, "execution reverted", "0xbeef"), CallReverted),
+            (RpcError(-32000, "insufficient funds for gas * price"), Rejected),
+        ],
+    )
+    def test_a_refusal_comes_before_anything_of_nonce_or_code(
+        self, evm: Evm, telephone: Any, error: RpcError, raised: type[Exception]
+    ) -> None:
+        telephone.answers |= {
+            "eth_call": error,
+            "eth_getTransactionCount": RpcError(-32000, "header not found"),
+            "eth_getCode": "nonsense",
+        }
+        with pytest.raises(raised):
+            evm.rehearse(ME, MESSAGE, FEES, at(5))
+
+    @pytest.mark.parametrize("method", ["eth_getTransactionCount", "eth_getCode"])
+    def test_r9_without_nonce_or_code_nothing_is_known(
+        self, evm: Evm, telephone: Any, method: str
+    ) -> None:
+        telephone.answers[method] = RpcError(-32000, "header not found")
+        with pytest.raises(Transient, match="refused to answer"):
+            evm.rehearse(ME, MESSAGE, FEES, at(5))
+
+    def test_answers_over_a_new_connection_count_once_the_chain_is_known(
+        self, evm: Evm, telephone: Any
+    ) -> None:
+        evm.rehearse(ME, MESSAGE, FEES, at(5))
+        telephone.dials += 1
+        telephone.answers |= {"eth_chainId": "0x2", "eth_call": RpcError(3, "execution reverted")}
+        with pytest.raises(Foreign):
+            evm.rehearse(ME, MESSAGE, FEES, at(5))
+
+
 class TestSending:
     def test_the_nodes_answer_is_returned(self, evm: Evm, telephone: Any) -> None:
         telephone.answers[SEND] = TX
         assert evm.send(b"\x02\xff") == TX
         assert telephone.asked == [(SEND, ("0x02ff",))]
 
-    @pytest.mark.parametrize("text", ["nonce too low", "already known", "insufficient funds", "?"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "intrinsic gas too low: gas 20000, minimum needed 21000",
+            "exceeds block gas limit",
+            "transaction gas limit too high (cap: 16777216, tx: 20000000)",
+            "max fee per gas less than block base fee: address 0x1, maxFeePerGas: 1, baseFee: 2",
+            "insufficient funds for gas * price + value",
+            "transaction type not supported",
+        ],
+    )
+    def test_a_definite_refusal_is_told_apart_from_silence(
+        self, evm: Evm, telephone: Any, text: str
+    ) -> None:
+        telephone.answers[SEND] = RpcError(-32000, text)
+        with pytest.raises(Refused) as caught:
+            evm.send(b"")
+        assert caught.value.message == f"-32000: {text}"
+        assert isinstance(caught.value, Uncertain), "it decides nothing"
+
+    @pytest.mark.parametrize("text", ["nonce too low", "already known", "underpriced", "?"])
     def test_an_error_text_is_an_answer_and_no_verdict(
         self, evm: Evm, telephone: Any, text: str
     ) -> None:
@@ -232,10 +429,12 @@ class TestSending:
         assert caught.value.facts["request_left"] is True
 
     @pytest.mark.parametrize("trouble", ["closed", "wrong id", "gateway", "silence"])
-    def test_a_lost_answer_is_uncertain_and_the_bytes_left_once(
+    def test_r21_a_lost_answer_is_uncertain_and_the_bytes_left_once(
         self, http_node: Any, trouble: str
     ) -> None:
         evm = Evm(http_node.transport(), EvmConfig(chain_id=ChainId(1), deadline_s=0.3))
+        http_node.says("0x1")
+        http_node.says(None)  # no block yet
         evm.connect()
         match trouble:
             case "closed":
@@ -270,6 +469,22 @@ class TestMined:
             telephone.answers["eth_getTransactionReceipt"] = receipt(number)
             assert evm.mined((TX,), at(10)) is not None
         assert telephone.methods == ["eth_getTransactionReceipt"] * 2
+
+    @pytest.mark.parametrize(("tagged", "final"), [(9, False), (10, True), (None, False)])
+    @pytest.mark.parametrize("tag", ["safe", "finalized"])
+    def test_c11_final_is_what_has_reached_the_configured_tag(
+        self, telephone: Any, tag: Any, tagged: int | None, *, final: bool
+    ) -> None:
+        evm = Evm(telephone, structs.replace(CONFIG, finality=tag))
+        evm.check_chain()
+        telephone.answers |= {
+            "eth_getTransactionReceipt": receipt(10),
+            "eth_getBlockByNumber": None if tagged is None else head(tagged),
+        }
+        found = evm.mined((TX,), at(10))
+        assert found is not None
+        assert (found.final, found.depth) == (final, 1)
+        assert telephone.asked[-1] == ("eth_getBlockByNumber", (tag, False))
 
     def test_no_receipt_is_not_mined(self, evm: Evm, telephone: Any) -> None:
         telephone.answers["eth_getTransactionReceipt"] = None

@@ -10,6 +10,7 @@ import pytest
 from eth_abi.abi import encode
 from eth_account import Account
 from eth_utils.crypto import keccak
+from msgspec import structs
 
 from keeper.adapters.chain.bells import BLOCK
 from keeper.adapters.chain.evm import Evm, EvmConfig
@@ -20,7 +21,8 @@ from keeper.adapters.chain.transports import open_transport
 from keeper.devnet import actions
 from keeper.devnet.world import World
 from keeper.model.chain import Address, Call, ChainId, Fees, Message, Watch
-from keeper.model.errors import BadData, CallReverted, ConfigError, Rejected
+from keeper.model.errors import BadData, CallReverted, ConfigError, Rejected, Transient
+from keeper.model.units import GWEI
 
 pytestmark = pytest.mark.anvil
 
@@ -158,7 +160,9 @@ def test_reads_stay_at_their_block(evm: Evm, world: World) -> None:
 
 
 @pytest.mark.parametrize("calls", [1, 12])
-def test_a_block_that_was_reorganised_away_is_bad_data(evm: Evm, world: World, calls: int) -> None:
+def test_o10_a_block_that_was_reorganised_away_is_bad_data(
+    evm: Evm, world: World, calls: int
+) -> None:
     head = evm.head()
     world.chain.reorg(2)
     with pytest.raises(BadData, match="gone"):
@@ -166,6 +170,19 @@ def test_a_block_that_was_reorganised_away_is_bad_data(evm: Evm, world: World, c
     with pytest.raises(BadData, match="gone"):
         evm.simulate(Address(world.accounts.keeper.address), order(world), FEES, head)
     evm.answer(book(world)[:calls], evm.head())
+
+
+@pytest.mark.parametrize("calls", [1, 12])
+def test_c13_a_block_beyond_the_head_is_no_answer_and_no_old_state(
+    evm: Evm, world: World, calls: int
+) -> None:
+    head = evm.head()
+    beyond = structs.replace(head, number=head.number + 10**6, hash="0x" + "13" * 32)
+    with pytest.raises(BadData, match="gone"):
+        evm.answer(book(world)[:calls], beyond)
+    with pytest.raises(Transient):
+        evm.standing(Address(world.accounts.keeper.address), Address(world.vault), beyond)
+    assert evm.block(beyond.number) is None
 
 
 def test_a_chain_without_multicall3_is_told_of(metered: Metered, world: World) -> None:
@@ -319,3 +336,12 @@ def test_news_come_without_the_delay_of_an_unacknowledged_packet(world: World) -
     feed.stop()
     tell(f"block mined -> both bells: p50 {median(delays_ms):.2f} ms")
     assert median(delays_ms) < 8  # about 20 without quick acknowledgements
+
+
+def test_g2_g8_the_tip_is_heard_from_blocks_that_paid_one(evm: Evm, world: World) -> None:
+    account = world.accounts.alice.address
+    paid = {"from": account, "to": account, "maxPriorityFeePerGas": hex(3 * GWEI)}
+    for _ in range(3):
+        world.chain.rpc.call("eth_sendTransaction", paid | {"maxFeePerGas": hex(50 * GWEI)})
+        world.chain.mine()
+    assert evm.recent_tip_wei(blocks=3) == 3 * GWEI

@@ -171,7 +171,9 @@ def test_the_node_is_asked_for_the_watched_logs_only(feed: Feed, node: Node) -> 
     ]
 
 
-def test_a_log_may_come_before_its_head_and_twice(feed: Feed, node: Node, rung: list[str]) -> None:
+def test_r16_a_log_may_come_before_its_head_and_twice(
+    feed: Feed, node: Node, rung: list[str]
+) -> None:
     node.number += 1
     node.emit(PRICE)
     node.emit(PRICE)
@@ -202,7 +204,7 @@ def test_the_same_set_again_costs_nothing(feed: Feed, node: Node, rung: list[str
     assert len(node.asked) == asked
 
 
-def test_a_lost_connection_is_made_again_and_missed_news_ring(
+def test_r15_a_lost_connection_is_made_again_and_missed_news_ring(
     feed: Feed, node: Node, rung: list[str]
 ) -> None:
     node.mine()
@@ -224,7 +226,7 @@ def test_nothing_missed_rings_nothing(feed: Feed, node: Node, rung: list[str]) -
     assert rung == []
 
 
-def test_missed_logs_that_cannot_be_had_ring_anyway(
+def test_r13_missed_logs_that_cannot_be_had_ring_anyway(
     feed: Feed, node: Node, rung: list[str]
 ) -> None:
     node.refuses.add("eth_getLogs")
@@ -261,7 +263,7 @@ def test_nonsense_costs_the_connection(feed: Feed, node: Node, message: str) -> 
     assert feed.counters.last_error
 
 
-def test_a_line_that_went_dead_is_replaced(watchful: Feed, node: Node, rung: list[str]) -> None:
+def test_r14_a_line_that_went_dead_is_replaced(watchful: Feed, node: Node, rung: list[str]) -> None:
     node.mute = True  # TCP is up, pings are answered, nothing else is
     until(lambda: watchful.counters.reconnects >= 1)
     node.mute = False
@@ -269,7 +271,7 @@ def test_a_line_that_went_dead_is_replaced(watchful: Feed, node: Node, rung: lis
     assert MISSED in rung
 
 
-def test_a_subscription_that_died_alone_is_noticed(watchful: Feed, node: Node) -> None:
+def test_r15_a_subscription_that_died_alone_is_noticed(watchful: Feed, node: Node) -> None:
     node.mine(announce=False)
     until(lambda: watchful.counters.reconnects >= 1 and watchful.connected)
     assert "subscription is dead" in watchful.counters.last_error

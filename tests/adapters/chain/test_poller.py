@@ -114,7 +114,7 @@ def test_without_watches_no_logs_are_asked_for(
 
 
 @pytest.mark.usefixtures("poller")
-def test_a_long_gap_is_not_searched(chain: Node, rung: list[str]) -> None:
+def test_r13_a_long_gap_is_not_searched(chain: Node, rung: list[str]) -> None:
     chain.log(7)
     chain.number = 5_000
     until(lambda: rung == [BLOCK, BLOCK, MISSED])
@@ -130,7 +130,9 @@ def test_trouble_is_counted_and_it_goes_on(poller: Poller, chain: Node, rung: li
     assert poller.counters.connections == 2
 
 
-def test_logs_that_cannot_be_read_ring_anyway(poller: Poller, chain: Node, rung: list[str]) -> None:
+def test_r13_logs_that_cannot_be_read_ring_anyway(
+    poller: Poller, chain: Node, rung: list[str]
+) -> None:
     answer = chain.answer
     chain.fake.default = lambda method, params: (
         {"too": "many"} if method == "eth_getLogs" else answer(method, params)
@@ -154,3 +156,24 @@ def test_one_that_never_started_can_be_stopped(chain: Node) -> None:
     poller = Poller(chain.fake.transport(), PollerConfig(), print)
     poller.stop()
     assert not poller.connected
+
+
+def test_r14_one_that_stands_by_asks_nothing_until_it_is_needed_and_then_rings(
+    chain: Node, rung: list[str]
+) -> None:
+    needed: list[bool] = []
+    looks: list[int] = []
+
+    def asked() -> bool:
+        looks.append(len(chain.fake.requests))
+        return bool(needed)
+
+    config = PollerConfig(every_s=0.001, deadline_s=0.2)
+    poller = Poller(chain.fake.transport(), config, rung.append, needed=asked)
+    poller.start()
+    until(lambda: len(looks) > 5)
+    assert rung == []
+    assert set(looks) == {0}
+    needed.append(True)
+    until(lambda: rung == [MISSED, BLOCK])
+    poller.stop()

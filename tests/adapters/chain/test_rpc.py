@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,7 +57,7 @@ def test_an_error_keeps_code_text_and_data(node: Any) -> None:
 
 
 @pytest.mark.parametrize("wrong", [None, ..., 999, "1", True, 1.0, [1]])
-def test_a_wrong_id_is_refused_and_the_connection_dropped(node: Any, wrong: Any) -> None:
+def test_r7_a_wrong_id_is_refused_and_the_connection_dropped(node: Any, wrong: Any) -> None:
     node.says("0x1", id=wrong)
     transport = node.transport()
     with pytest.raises(Transient, match="wrong id"):
@@ -76,7 +77,7 @@ def test_an_error_without_an_id_is_shown(node: Any) -> None:
     [b"[]", b'[{"id":1,"result":"0x1"}]', b'{"id":1', b'{"id":1}', b"<html>}", b"null", b'"0x1"',
      b'{"id":1,"result":"0x1"}{"id":1,"result":"0x2"}', b'{"id":1,"error":"no"}', b"{\xff}"],
 )  # fmt: skip
-def test_what_is_no_answer_is_refused_and_not_asked_again(node: Any, body: bytes) -> None:
+def test_r6_what_is_no_answer_is_refused_and_not_asked_again(node: Any, body: bytes) -> None:
     def step(connection: Any, _request: Any) -> bool:
         node.write(connection, body)
         return False
@@ -89,7 +90,7 @@ def test_what_is_no_answer_is_refused_and_not_asked_again(node: Any, body: bytes
     assert ask(transport) == b'"0x1"'
 
 
-def test_a_closed_connection_in_mid_answer_is_an_error(node: Any) -> None:
+def test_r6_a_closed_connection_in_mid_answer_is_an_error(node: Any) -> None:
     head = b"" if node.kind == "ipc" else b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
     node.sends(head + b'{"jsonrpc":"2.0","id":1,"resu', keeps=False)
     with pytest.raises(Transient, match=r"closed before the answer's end|EOF"):
@@ -98,7 +99,7 @@ def test_a_closed_connection_in_mid_answer_is_an_error(node: Any) -> None:
 
 
 @pytest.mark.parametrize("method", ["eth_call", SEND])
-def test_a_question_that_went_out_is_never_sent_again(node: Any, method: str) -> None:
+def test_r21_a_question_that_went_out_is_never_sent_again(node: Any, method: str) -> None:
     transport = node.transport()
     ask(transport)
     node.hangs_up()
@@ -146,7 +147,7 @@ def test_silence_ends_at_the_deadline(node: Any) -> None:
     assert 0.15 < time.monotonic() - started < LONG_S
 
 
-def test_a_late_answer_never_meets_the_next_question(node: Any) -> None:
+def test_r7_a_late_answer_never_meets_the_next_question(node: Any) -> None:
     def late(connection: Any, request: Any) -> bool:
         time.sleep(0.15)
         return bool(node.write(connection, b'{"id":%d,"result":"0xold"}' % request["id"]))
@@ -158,7 +159,7 @@ def test_a_late_answer_never_meets_the_next_question(node: Any) -> None:
     assert ask(transport) == b'"0x1"'
 
 
-def test_a_drip_ends_at_the_same_deadline(node: Any) -> None:
+def test_r20_a_drip_ends_at_the_same_deadline(node: Any) -> None:
     node.drips(b'{"jsonrpc":"2.0","id":1,"result":"0x' + b"0" * 500, every_s=0.01)
     started = time.monotonic()
     with pytest.raises(Transient, match="deadline"):
@@ -166,7 +167,7 @@ def test_a_drip_ends_at_the_same_deadline(node: Any) -> None:
     assert time.monotonic() - started < LONG_S
 
 
-def test_an_answer_has_a_largest_size(node: Any) -> None:
+def test_r20_an_answer_has_a_largest_size(node: Any) -> None:
     node.says("0x" + "00" * (1 << 20))
     with pytest.raises(Transient, match="too large"):
         ask(node.transport())
@@ -341,3 +342,187 @@ def test_one_accepted_byte_is_enough_not_to_send_again() -> None:
         ask(transport, SEND)
     assert caught.value.facts["request_left"] is True
     assert second.accepted == 0
+
+
+BATCH: tuple[tuple[str, list[str]], ...] = (
+    ("eth_call", ["0xca"]),
+    ("eth_getTransactionCount", ["0xme"]),
+    ("eth_getCode", []),
+)
+ALONE = [method for method, _ in BATCH]
+
+
+def named(node: Any) -> Any:
+    """Let every answer say what it answers."""
+    node.default = lambda method, params: f"{method}{params}"
+    return node.transport()
+
+
+def ask_batch(transport: Any, deadline_s: float = 5.0) -> list[Any]:
+    answers = transport.batch(BATCH, deadline_s)
+    return [each if isinstance(each, RpcError) else bytes(each).decode() for each in answers]
+
+
+ANSWERS = [f'"{method}{params}"' for method, params in BATCH]
+
+
+def test_a_batch_is_one_request_and_its_answers_come_in_the_order_of_the_questions(
+    node: Any,
+) -> None:
+    transport = named(node)
+    ask(transport)
+    assert ask_batch(transport) == ask_batch(transport) == ANSWERS
+    ask(transport)
+    assert node.methods == ["eth_chainId", ALONE, ALONE, "eth_chainId"]
+    assert node.connections == 1
+    ids = [call["id"] for call in (*node.requests[1], *node.requests[2])]
+    assert len({*ids, node.requests[0]["id"], node.requests[3]["id"]}) == 8
+
+
+def test_an_error_in_a_batch_is_the_answer_to_its_question_alone(node: Any) -> None:
+    def refuse(answers: list[Any]) -> Any:
+        error = {"code": 3, "message": "execution reverted", "data": "0x12"}
+        return [{"id": answers[0]["id"], "error": error}, *answers[1:]]
+
+    transport = named(node)
+    node.says_to_batch(refuse)
+    revert, *others = ask_batch(transport)
+    assert (revert.code, revert.text, revert.data) == (3, "execution reverted", "0x12")
+    assert revert.facts["method"] == "eth_call"
+    assert others == ANSWERS[1:]
+    assert node.methods == [ALONE]
+
+
+def test_r19_answers_in_another_order_are_matched_by_id(node: Any) -> None:
+    transport = named(node)
+    node.says_to_batch(lambda answers: answers[::-1])
+    assert ask_batch(transport) == ANSWERS
+    assert node.methods == [ALONE]
+
+
+def change_id(*, value: Any) -> Any:
+    return lambda answers: [answers[0] | {"id": value}, *answers[1:]]
+
+
+NOT_THE_BATCH: dict[str, Any] = {
+    "short": lambda answers: answers[:-1],
+    "empty": lambda _answers: [],
+    "one too many": lambda answers: [*answers, answers[0] | {"id": 999}],
+    "one twice": lambda answers: [answers[0], answers[0], answers[2]],
+    "wrong id": change_id(value=999),
+    "no id": change_id(value=None),
+    "id as text": change_id(value="1"),
+    "id as truth": change_id(value=True),
+    "id as list": change_id(value=[1]),
+    "neither result nor error": lambda answers: [{"id": answers[0]["id"]}, *answers[1:]],
+    "one error object": lambda _answers: {
+        "id": None, "error": {"code": -32600, "message": "batch requests are not allowed"},
+    },
+    "one answer": lambda answers: answers[0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("spoil", NOT_THE_BATCH.values(), ids=NOT_THE_BATCH)
+def test_r19_what_does_not_answer_the_batch_is_not_used_and_each_is_asked_alone(
+    node: Any, spoil: Any
+) -> None:
+    transport = named(node)
+    node.says_to_batch(spoil)
+    assert ask_batch(transport) == ANSWERS
+    assert node.methods == [ALONE, *ALONE]
+    # The connection is remembered, and the next one is another chance.
+    assert ask_batch(transport) == ANSWERS
+    assert node.methods == [ALONE, *ALONE, *ALONE]
+    transport.close()
+    ask(transport)
+    assert ask_batch(transport) == ANSWERS
+    assert node.methods[-2:] == ["eth_chainId", ALONE]
+
+
+def test_r19_errors_of_single_questions_after_a_refused_batch_are_answers(node: Any) -> None:
+    transport = named(node)
+    node.says_to_batch(NOT_THE_BATCH["one error object"])
+    node.fails(3, "execution reverted")
+    revert, *others = ask_batch(transport)
+    assert revert.code == 3
+    assert others == ANSWERS[1:]
+
+
+@pytest.mark.parametrize("status", [b"400 Bad Request", b"405 No", b"413 Too Large"])
+def test_r19_a_gateway_that_refuses_arrays_in_html_is_asked_one_by_one(
+    http_node: Any, status: bytes
+) -> None:
+    transport = named(http_node)
+    http_node.sends(b"HTTP/1.1 %s\r\nContent-Length: 6\r\n\r\n<html>" % status)
+    assert ask_batch(transport) == ANSWERS
+    assert http_node.methods == [ALONE, *ALONE]
+
+
+def test_r4_too_busy_for_a_batch_is_too_busy_for_each_of_it(node: Any) -> None:
+    transport = named(node)
+    busy = {"id": None, "error": {"code": -32005, "message": "rate limit reached"}}
+    node.says_to_batch(lambda _answers: busy)
+    assert [error.code for error in ask_batch(transport)] == [-32005] * 3
+    assert node.methods == [ALONE]
+    assert ask_batch(transport) == ANSWERS
+    assert node.methods == [ALONE, ALONE]
+
+
+def test_r4_after_too_many_requests_it_is_a_batch_again(http_node: Any) -> None:
+    transport = named(http_node)
+    http_node.sends(b"HTTP/1.1 429 Slow\r\nRetry-After: 3\r\nContent-Length: 0\r\n\r\n")
+    with pytest.raises(Transient) as caught:
+        transport.batch(BATCH, 5.0)
+    assert (caught.value.facts["status"], caught.value.facts["retry_after_s"]) == (429, 3.0)
+    assert ask_batch(transport) == ANSWERS
+    assert http_node.methods == [ALONE, ALONE]
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>}", b"{\xff}", b'[{"id":1,"result":"0x1"}]]', b"[1]", b"7"]
+)
+def test_r6_what_is_no_answer_to_a_batch_is_refused(node: Any, body: bytes) -> None:
+    def step(connection: Any, _request: Any) -> bool:
+        node.write(connection, body)
+        return False
+
+    node.then(step)
+    with pytest.raises(Transient, match="no usable answer") as caught:
+        ask_batch(named(node))
+    assert caught.value.facts["method"] == "eth_call, eth_getTransactionCount, eth_getCode"
+    assert node.methods == [ALONE]
+
+
+def test_a_batch_in_silence_is_given_up_and_the_next_connection_asks_one_by_one(
+    node: Any,
+) -> None:
+    transport = named(node)
+    node.falls_silent()
+    with pytest.raises(Transient, match="deadline"):
+        ask_batch(transport, deadline_s=0.2)
+    ask(transport)
+    assert ask_batch(transport) == ANSWERS
+    assert node.methods == [ALONE, "eth_chainId", *ALONE]
+
+
+def test_a_node_that_was_not_reached_has_not_refused_a_batch(ipc_node: Any) -> None:
+    transport, path = named(ipc_node), Path(ipc_node.url)
+    away = path.rename(path.with_name("away.ipc"))
+    with pytest.raises(Transient) as caught:
+        ask_batch(transport)
+    assert caught.value.facts["request_left"] is False
+    away.rename(path)
+    ask(transport)
+    assert ask_batch(transport) == ANSWERS
+    assert ipc_node.methods == ["eth_chainId", ALONE]
+
+
+def test_the_deadline_is_that_of_a_refused_batch_and_its_questions_together(node: Any) -> None:
+    transport = named(node)
+    node.says_to_batch(NOT_THE_BATCH["one error object"])
+    node.falls_silent()
+    started = time.monotonic()
+    with pytest.raises(Transient, match="deadline"):
+        ask_batch(transport, deadline_s=0.3)
+    assert time.monotonic() - started < LONG_S
+    assert node.methods == [ALONE, "eth_call"]

@@ -122,3 +122,40 @@ def test_logs_are_a_list() -> None:
 def test_bytes_that_are_no_text_are_bad_data() -> None:
     with pytest.raises(BadData):
         shapes.text(Raw(b'"\xff"'))
+
+
+@pytest.mark.parametrize(
+    ("said", "rewards_wei"),
+    [
+        (b'{"oldestBlock":"0x1","reward":[["0x5"],["0x0"],["0x7"]]}', (5, 0, 7)),
+        (b'{"oldestBlock":"0x1","reward":[["0x5"],[]]}', (5,)),
+        (b'{"oldestBlock":"0x1","reward":null}', ()),
+        (b'{"oldestBlock":"0x1","baseFeePerGas":["0x1"]}', ()),
+    ],
+)
+def test_g2_a_fee_history_without_rewards_or_with_few_is_what_it_is(
+    said: bytes, rewards_wei: tuple[int, ...]
+) -> None:
+    assert shapes.rewards_wei(Raw(said)) == rewards_wei
+
+
+def test_a_fee_history_of_another_shape_is_bad_data() -> None:
+    with pytest.raises(BadData):
+        shapes.rewards_wei(Raw(b'{"reward":[["5 gwei"]]}'))
+
+
+def test_c12_what_a_next_fork_adds_is_not_looked_at_and_a_new_type_is_a_receipt_too() -> None:
+    old = shapes.receipt(raw(RECEIPT))
+    new = RECEIPT | {
+        "type": "0x7f", "blobGasUsed": "0x0", "blobGasPrice": None,
+        "logs": [LOG | {"blockTimestamp": "0x64"}], "somethingNew": {"of": ["the next fork"]},
+    }  # fmt: skip
+    assert shapes.receipt(raw(new)) == old
+
+
+@pytest.mark.parametrize("field", ["hash", "parentHash", "number", "timestamp"])
+def test_x6_a_text_that_a_node_puts_in_the_place_of_a_number_is_not_repeated(field: str) -> None:
+    spoilt = HEAD | {field: "no access for KEY"}
+    with pytest.raises(BadData) as caught:
+        shapes.head(raw(spoilt))
+    assert "KEY" not in str(caught.value)

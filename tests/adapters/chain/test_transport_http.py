@@ -133,7 +133,7 @@ def test_a_status_may_carry_the_nodes_own_error(http_node: Any) -> None:
         ask(http_node.transport())
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(https_node: Any) -> None:
+def test_x5_a_certificate_that_nobody_vouches_for_is_refused(https_node: Any) -> None:
     transport = NodeTransport(HttpFraming(Endpoint(https_node.url), 1 << 20))
     with pytest.raises(Transient, match="SSL") as caught:
         ask(transport, "eth_sendRawTransaction")

@@ -18,6 +18,20 @@ def test_an_answer_ends_with_its_brace_with_or_without_a_newline(ipc_node: Any, 
     assert ask(ipc_node.transport()) == b'{"a":{}}'
 
 
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
+def test_a_batch_ends_with_its_bracket_wherever_it_is_cut(ipc_node: Any, end: bytes) -> None:
+    parts = (b'[{"id":1,"result":[[1]', b',"]"]}', b',{"id":2,"result":7}', b"]" + end)
+
+    def in_parts(connection: Any, _request: Any) -> bool:
+        for part in parts:
+            connection.sendall(part)
+        return True
+
+    ipc_node.then(in_parts)
+    answers = ipc_node.transport().batch([("eth_call", ()), ("eth_call", ())], 2.0)
+    assert [bytes(answer) for answer in answers] == [b'[[1],"]"]', b"7"]
+
+
 def test_a_brace_at_the_end_of_a_packet_is_not_the_end_of_the_answer(ipc_node: Any) -> None:
     def in_two_parts(connection: Any, _request: Any) -> bool:
         connection.sendall(b'{"jsonrpc":"2.0","id":1,"result":[{"a":1}')

@@ -1,7 +1,10 @@
+from typing import Any
+
 import pytest
 
-from keeper.adapters.chain.transports import open_transport
-from keeper.model.errors import ConfigError
+from keeper.adapters.chain.rpc import NodeTransport
+from keeper.adapters.chain.transports import Rotating, open_any, open_transport
+from keeper.model.errors import ConfigError, Transient
 
 
 @pytest.mark.parametrize(
@@ -22,3 +25,26 @@ def test_the_address_chooses_the_transport_and_nothing_is_dialled(url: str, show
 def test_a_websocket_is_for_the_feed() -> None:
     with pytest.raises(ConfigError, match="WebSocket is for the feed"):
         open_transport("ws://localhost:8546")
+
+
+def test_one_address_is_one_transport_and_nothing_around_it() -> None:
+    assert isinstance(open_any(["http://localhost:8545"]), NodeTransport)
+
+
+def test_after_a_silence_the_next_node_is_asked(http_node: Any) -> None:
+    nobody = "http://127.0.0.1:1"
+    rotating = open_any([nobody, http_node.url])
+    with pytest.raises(Transient):
+        rotating.request("eth_chainId", (), 5.0)
+    assert bytes(rotating.request("eth_chainId", (), 5.0)) == b'"0x1"'
+    assert [bytes(raw) for raw in rotating.stream("eth_chainId", [(), ()], 5.0)] == [b'"0x1"'] * 2
+    assert [bytes(raw) for raw in rotating.batch([("eth_chainId", ())] * 2, 5.0)] == [b'"0x1"'] * 2  # type: ignore[arg-type]  # no errors
+    assert rotating.dials == 1
+    assert rotating.waited_ns > 0
+    http_node.hangs_up()
+    for _ in range(2):
+        with pytest.raises(Transient):
+            rotating.request("eth_chainId", (), 5.0)
+    assert bytes(rotating.request("eth_chainId", (), 5.0)) == b'"0x1"'
+    assert isinstance(rotating, Rotating)
+    rotating.close()

@@ -4,21 +4,23 @@ One `append` is one transaction and one fsync. One process acts and holds the lo
 read, halt, resume and ask.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import RLock
 from types import TracebackType
 from typing import Final, Self
 
 import msgspec
 from msgspec import Struct
 
+from keeper.adapters.candidacy import candidate
+from keeper.adapters.event_log import ENCODER, decode
 from keeper.adapters.stores.sqlite import opening, reading, writing
-from keeper.adapters.stores.sqlite.reading import Entry, Proof, Record, Totals
+from keeper.adapters.stores.sqlite.lease import FileLock, LeaseRow, Terms, read_tenure
 from keeper.model.chain import Address, ChainId
-from keeper.model.errors import Fatal
+from keeper.model.errors import ConfigError, Fatal, KeeperError
 from keeper.model.events import (
     Decided,
     Event,
@@ -28,7 +30,9 @@ from keeper.model.events import (
     Signed,
 )
 from keeper.model.flow import Command, GasState, Hold, VolState
-from keeper.model.units import DAY_S
+from keeper.model.lease import Tenure
+from keeper.model.records import Entry, Proof, Record, Totals
+from keeper.model.units import DAY_S, HOUR_S
 from keeper.ports.acting import History, Open, Request
 
 TIDY_AFTER: Final = 100
@@ -39,39 +43,16 @@ VOLATILITY: Final = msgspec.json.Decoder(VolState)
 GAS: Final = msgspec.json.Decoder(GasState)
 
 
-class _Guard:
-    """One thread at a time, and the database's errors as the keeper's.
-
-    Entered at every access: a generator would cost three times as much.
-    """
-
-    __slots__ = ("_lock",)
-
-    def __init__(self) -> None:
-        self._lock: Final = RLock()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._lock.release()
-        if isinstance(error, sqlite3.Error):
-            raise opening.refusal(error) from error
-
-
 class SqliteJournal:
     """Durable memory of what was tried; safe to use from several threads."""
 
-    class Config(Struct, frozen=True, forbid_unknown_fields=True):
-        """`[journal]` in keeper.toml."""
+    class Config(Struct, frozen=True, forbid_unknown_fields=True, tag="sqlite"):
+        """`[journal]` in keeper.toml, with `type = "sqlite"` or without a type."""
 
         path: str = "keeper.db"
         """Relative to the directory of keeper.toml."""
+        lease_s: float = 15.0
+        """How long a keeper that hangs still leads; one that died is followed at once."""
         keep_holds_s: int = 7 * DAY_S
         """How long decisions that changed nothing are kept; what was acted on is kept for ever."""
 
@@ -80,35 +61,74 @@ class SqliteJournal:
         connection: sqlite3.Connection,
         chain_id: ChainId,
         *,
-        lock: opening.ActingLock | None,
+        lease: LeaseRow | None,
         acting: bool,
         keep_holds_s: int = 7 * DAY_S,
     ) -> None:
         """Take over a connection that `acting`, `beside` or `in_memory` opened."""
         self._db = connection
         self._chain_id = chain_id
-        self._lock = lock
+        self._lease = lease
         self._acting = acting
         self._keep_holds_ms = keep_holds_s * 1_000
-        self._guard = _Guard()
+        self._guard = opening.Guard()
         self._genesis = writing.read_genesis(connection)
         self._appends = 0
 
     @classmethod
-    def acting(cls, path: str | Path, chain_id: ChainId, *, keep_holds_s: int = 7 * DAY_S) -> Self:
-        """Open the journal for the one keeper that acts on it; create it if there is none.
+    def contending(
+        cls,
+        path: str | Path,
+        chain_id: ChainId,
+        terms: Terms | None = None,
+        *,
+        keep_holds_s: int = 7 * DAY_S,
+    ) -> Self:
+        """Open the journal for a keeper that acts on it whenever `hold` says that it leads.
+
+        Creates the file if there is none.
+
+        Raises:
+            ConfigError: The file cannot be used.
+
+        """
+        lock = FileLock(Path(path))
+        alone = lock.take()
+        try:
+            connection = opening.connect(Path(path), chain_id, acting=True, alone=alone)
+        except BaseException:
+            lock.release()
+            raise
+        row = LeaseRow(connection, lock, terms or Terms(candidate()))
+        return cls(connection, chain_id, lease=row, acting=True, keep_holds_s=keep_holds_s)
+
+    @classmethod
+    def acting(
+        cls,
+        path: str | Path,
+        chain_id: ChainId,
+        terms: Terms | None = None,
+        *,
+        keep_holds_s: int = 7 * DAY_S,
+    ) -> Self:
+        """Open the journal for the one keeper that acts on it now; create it if there is none.
 
         Raises:
             ConfigError: Another keeper acts on it, or the file cannot be used.
 
         """
-        lock = opening.ActingLock(Path(path))
-        try:
-            connection = opening.connect(Path(path), chain_id, acting=True)
-        except BaseException:
-            lock.release()
-            raise
-        return cls(connection, chain_id, lock=lock, acting=True, keep_holds_s=keep_holds_s)
+        opened = cls.contending(path, chain_id, terms, keep_holds_s=keep_holds_s)
+        if opened.hold() is None:
+            obstacle = opened.obstacle()
+            opened.close()
+            raise ConfigError(
+                "another keeper acts on this journal",
+                path=path,
+                pid=FileLock(Path(path)).last_holder(),
+                reason=obstacle,
+                remedy="stop that one first, or give each keeper its own key and journal",
+            )
+        return opened
 
     @classmethod
     def beside(cls, path: str | Path, chain_id: ChainId) -> Self:
@@ -119,26 +139,55 @@ class SqliteJournal:
 
         """
         connection = opening.connect(Path(path), chain_id, acting=False)
-        return cls(connection, chain_id, lock=None, acting=False)
+        return cls(connection, chain_id, lease=None, acting=False)
 
     @classmethod
     def in_memory(cls, chain_id: ChainId) -> Self:
         """Open an empty journal that nothing keeps: for a dry run before the first start."""
-        return cls(opening.connect_in_memory(chain_id), chain_id, lock=None, acting=True)
+        return cls(opening.connect_in_memory(chain_id), chain_id, lease=None, acting=True)
+
+    def hold(self) -> int | None:
+        with self._guard:
+            if self._lease is None:
+                return 0 if self._acting else None  # nobody else knows a journal in memory
+            if self._lease.is_fresh:
+                return self._lease.epoch
+            self._lease.take_lock()
+            with self._transaction():
+                return self._lease.hold()
+
+    def let_go(self) -> None:
+        with self._guard:
+            if self._lease is not None:
+                if self._lease.epoch is not None:
+                    self._lease.let_go()
+                self._lease.release_lock()
+
+    def obstacle(self) -> str | None:
+        if self._lease is None:
+            return None if self._acting else "this process only looks on"
+        return self._lease.obstacle
+
+    def tenure(self) -> Tenure | None:
+        with self._guard:
+            return read_tenure(self._db)
 
     def append(self, *events: Event) -> None:
         """Return only once all *events* would survive a power cut, in one transaction.
 
         Raises:
             Fatal: A constraint refuses one of them, or the disk does; none was written.
+            Fenced: Another keeper leads; none was written.
             Transient: Another process wrote for too long; none was written.
 
         """
         if not events:
             return
         self._refuse_bystanders(events)
-        encoded = [(event, writing.ENCODER.encode(event)) for event in events]
+        encoded = [(event, ENCODER.encode(event)) for event in events]
         with self._transaction():
+            if self._lease is not None:
+                self._lease.fence()
             tip = writing.read_tip(self._db, self._genesis)
             for event, data in encoded:
                 tip = writing.write(self._db, tip, event, data, self._chain_id)
@@ -163,8 +212,8 @@ class SqliteJournal:
 
     def history(self, book: str, now_ms: int) -> History:
         with self._guard:
-            traded_at_ms, gas_usd, gas_used, state, levels = self._db.execute(
-                reading.HISTORY, (book, now_ms - DAY_S * 1_000)
+            traded_at_ms, gas_usd, gas_used, state, levels, reverts, dry = self._db.execute(
+                reading.HISTORY, (book, now_ms - DAY_S * 1_000, now_ms - HOUR_S * 1_000)
             ).fetchone()
         return History(
             last_trade_at_ms=traded_at_ms,
@@ -172,7 +221,13 @@ class SqliteJournal:
             last_gas_used=gas_used,
             volatility=state and VOLATILITY.decode(state),
             gas=levels and GAS.decode(levels),
+            reverts_1h=reverts,
+            ran_out_of_gas=bool(dry),
         )
+
+    def code_hash(self, address: Address) -> str | None:
+        with self._guard:
+            return reading.read_code_hash(self._db, address)
 
     def halted(self) -> str | None:
         with self._guard:
@@ -180,7 +235,7 @@ class SqliteJournal:
                 "SELECT seq, data FROM event WHERE kind IN ('Halted', 'Resumed')"
                 " ORDER BY seq DESC LIMIT 1"
             ).fetchone()
-        turn = None if row is None else reading.decode(row[1], row[0])
+        turn = None if row is None else decode(row[1], row[0])
         return turn.reason if isinstance(turn, Halted) else None
 
     def requests(self) -> tuple[Request, ...]:
@@ -191,7 +246,9 @@ class SqliteJournal:
         return tuple(Request(*row) for row in rows)
 
     def serve(self, request_id: int) -> None:
-        with self._guard:
+        with self._transaction():
+            if self._lease is not None:
+                self._lease.fence()
             self._db.execute("UPDATE request SET served = 1 WHERE id = ?", (request_id,))
 
     def request(self, command: Command) -> int:
@@ -255,12 +312,15 @@ class SqliteJournal:
             return reading.verify(self._db, self._chain_id)
 
     def close(self) -> None:
-        """Close the file, then let another keeper act."""
+        """Let another keeper act, then close the file."""
         with self._guard:
+            if self._lease is not None:
+                # A lease that cannot be let go ends by itself, and at once: the lock is free.
+                with contextlib.suppress(KeeperError):
+                    self.let_go()
+                self._lease.release_lock()
+                self._lease = None
             self._db.close()
-            if self._lock is not None:
-                self._lock.release()
-                self._lock = None
 
     def __enter__(self) -> Self:
         return self

@@ -1,24 +1,28 @@
-"""From a path to a checked connection: the lock, the schema's version, the chain, the pages."""
+"""From a path to a checked connection: the schema's version, the chain, the pages."""
 
-import fcntl
-import os
 import sqlite3
+import time
 from importlib.resources import files
 from pathlib import Path
+from threading import RLock
+from types import TracebackType
 from typing import Final
 from urllib.parse import quote
 
 from keeper.model.chain import ChainId
-from keeper.model.errors import ConfigError, Fatal, KeeperError, Transient
+from keeper.model.errors import ConfigError, Fatal, KeeperError, Stopped, Transient
 
 APPLICATION_ID: Final = 0x6B656570
 """`keep`, in the file's header: tells a journal from any other SQLite file."""
 
-STEPS: Final = ("schema.sql", "gas.sql")
+STEPS: Final = ("schema.sql", "gas.sql", "fate.sql", "lease.sql")
 """Scripts that lead from an empty file to the newest version; the version counts them."""
 
 BUSY_TIMEOUT_S: Final = 5.0
 """Longest wait for another process that writes: a person's `halt` takes milliseconds."""
+
+LOOK_S: Final = 0.05
+"""Between two looks whether another process has made the tables."""
 
 LOG_TABLES: Final = ("event", "intent", "slot", "attempt", "adopted")
 """What safety rests on. Their pages are checked at every start; holds are not worth the wait."""
@@ -27,60 +31,53 @@ PAGE_BYTES: Final = 4_096
 LEADING_PAGES: Final = 1_024
 """Pages of write-ahead log made in advance: growing a file doubles the price of its fsync."""
 
+NO_TRADING: Final = "trading is halted: nothing is signed"
+"""What the trigger says that refuses signed bytes after a halt."""
+
 _BROKEN_RULES: Final = {
     "UNIQUE constraint failed: intent.id": "this very intent was tried before",
     "UNIQUE constraint failed: intent.account": "an intent of this account is still open",
+    "UNIQUE constraint failed: event.intent_id": "an intent leaves one order, once",
+    "UNIQUE constraint failed: index 'order_of_one_intent'": "an order belongs to one intent",
     "UNIQUE constraint failed: slot.": "a nonce belongs to one intent for ever",
     "UNIQUE constraint failed: attempt.hash": "these bytes were signed before",
     "FOREIGN KEY constraint failed": "it names an intent or an attempt that is not in the journal",
 }
 
 
-class ActingLock:
-    """Held by the one keeper that acts on a journal; the kernel drops it when the process dies."""
+class Guard:
+    """One thread at a time, and the database's errors as the keeper's.
 
-    def __init__(self, journal: Path) -> None:
-        """Take the lock beside *journal*.
+    Entered at every access: a generator would cost three times as much.
+    """
 
-        Raises:
-            ConfigError: Another process holds it, or the directory cannot be written.
+    __slots__ = ("_lock",)
 
-        """
-        # Through links, so that two names of one journal are one lock.
-        path = journal.resolve()
-        path = path.with_name(path.name + ".lock")
-        try:
-            self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise _unusable(journal, error.strerror or str(error)) from error
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as taken:
-            holder = os.pread(self._handle, 32, 0).decode(errors="replace").strip()
-            os.close(self._handle)
-            raise ConfigError(
-                "another keeper acts on this journal",
-                path=journal,
-                pid=holder or "unknown",
-                remedy="stop that one first, or give each keeper its own key and journal",
-            ) from taken
-        try:
-            os.ftruncate(self._handle, 0)
-            os.pwrite(self._handle, f"{os.getpid()}\n".encode(), 0)
-        except OSError as error:
-            os.close(self._handle)
-            raise _unusable(journal, error.strerror or str(error)) from error
+    def __init__(self) -> None:
+        self._lock: Final = RLock()
 
-    def release(self) -> None:
-        """Let another keeper act. The file stays: removing it would let two hold two locks."""
-        os.close(self._handle)
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._lock.release()
+        if isinstance(error, sqlite3.Error):
+            raise refusal(error) from error
 
 
-def connect(path: Path, chain_id: ChainId, *, acting: bool) -> sqlite3.Connection:
+def connect(
+    path: Path, chain_id: ChainId, *, acting: bool, alone: bool = False
+) -> sqlite3.Connection:
     """Return a connection to the journal at *path*, checked and bound to *chain_id*.
 
-    An *acting* keeper, which must hold the lock, creates the file, brings an older one to the
-    newest version, and has its pages checked.
+    An *acting* keeper has the file's pages checked. One that is *alone*, because it holds the
+    lock, creates the file and brings an older one to the newest version; one that is not waits a
+    moment for whoever is doing that.
 
     Raises:
         ConfigError: It is no journal, damaged, of a newer version or of another chain, or the
@@ -95,12 +92,14 @@ def connect(path: Path, chain_id: ChainId, *, acting: bool) -> sqlite3.Connectio
     try:
         connection = _connect(f"file:{quote(str(path))}?mode={mode}")
     except sqlite3.Error as error:
-        raise _unusable(path, str(error)) from error
+        raise unusable(path, str(error)) from error
     try:
-        _prepare(connection, path, chain_id, acting=acting)
+        if acting and not alone:
+            _wait_for_schema(connection, path)
+        _prepare(connection, path, chain_id, acting=acting, alone=alone)
     except sqlite3.Error as error:
         connection.close()
-        raise _unusable(path, str(error)) from error
+        raise unusable(path, str(error)) from error
     except ConfigError:
         connection.close()
         raise
@@ -117,6 +116,8 @@ def connect_in_memory(chain_id: ChainId, *, created_ms: int | None = None) -> sq
 def refusal(error: sqlite3.Error) -> KeeperError:
     """Return what a database error during work means for the keeper."""
     text = str(error)
+    if NO_TRADING in text:
+        return Stopped(text, remedy="`keeper resume` allows it again")
     if isinstance(error, sqlite3.IntegrityError):
         rule = next((words for part, words in _BROKEN_RULES.items() if part in text), text)
         return Fatal(
@@ -148,8 +149,15 @@ def _connect(uri: str) -> sqlite3.Connection:
     return connection
 
 
+def _wait_for_schema(connection: sqlite3.Connection, path: Path) -> None:
+    """Give the keeper that holds the lock the time to make the tables."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while _version(connection, path) == 0 and time.monotonic() < deadline:
+        time.sleep(LOOK_S)
+
+
 def _prepare(
-    connection: sqlite3.Connection, path: Path, chain_id: ChainId, *, acting: bool
+    connection: sqlite3.Connection, path: Path, chain_id: ChainId, *, acting: bool, alone: bool
 ) -> None:
     version = _version(connection, path)
     if version == 0 and not acting:
@@ -165,18 +173,19 @@ def _prepare(
             remedy="update the keeper; an older one cannot know what the newer one promised",
         )
     if version < len(STEPS):
-        if not acting:
+        if not alone:
             raise ConfigError(
                 "the journal is of an older version",
                 path=path,
                 version=version,
-                remedy="start this keeper once: it brings the journal up to date",
+                remedy="start this keeper once while no other one runs: it brings the journal up "
+                "to date",
             )
         _migrate(connection, version, chain_id, None)
     _check_chain(connection, path, chain_id)
     if acting:
         _check_pages(connection, path)
-        _use_write_ahead_log(connection, path)
+        _use_write_ahead_log(connection, path, alone=alone)
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
@@ -195,6 +204,8 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
 def _migrate(
     connection: sqlite3.Connection, version: int, chain_id: ChainId, created_ms: int | None
 ) -> None:
+    # A step may make a table anew, which others refer to; outside a transaction, or it is ignored.
+    connection.execute("PRAGMA foreign_keys = OFF")
     for done, step in enumerate(STEPS[version:], start=version):
         script = files(__package__).joinpath(step).read_text(encoding="utf-8")
         try:
@@ -205,10 +216,13 @@ def _migrate(
             )
             if done == 0:
                 _introduce(connection, chain_id, created_ms)
+            if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
+                raise sqlite3.IntegrityError(f"{step} leaves rows that refer to nothing")
             connection.execute("COMMIT")
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+    connection.execute("PRAGMA foreign_keys = ON")
 
 
 def _introduce(connection: sqlite3.Connection, chain_id: ChainId, created_ms: int | None) -> None:
@@ -226,7 +240,7 @@ def _check_chain(connection: sqlite3.Connection, path: Path, chain_id: ChainId) 
     meta = dict(connection.execute("SELECT name, value FROM meta"))
     bound = meta.get("chain_id")
     if bound is None or not meta.get("created_ms", "").isdecimal():
-        raise _unusable(path, "it does not say which chain it belongs to, and since when")
+        raise unusable(path, "it does not say which chain it belongs to, and since when")
     if bound != str(chain_id):
         raise ConfigError(
             "the journal belongs to another chain",
@@ -241,17 +255,18 @@ def _check_pages(connection: sqlite3.Connection, path: Path) -> None:
     for table in LOG_TABLES:
         found = connection.execute(f"PRAGMA quick_check('{table}')").fetchone()[0]
         if found != "ok":
-            raise _unusable(path, str(found))
+            raise unusable(path, str(found))
 
 
-def _use_write_ahead_log(connection: sqlite3.Connection, path: Path) -> None:
+def _use_write_ahead_log(connection: sqlite3.Connection, path: Path, *, alone: bool) -> None:
     ((mode,),) = connection.execute("PRAGMA journal_mode = WAL")
     if mode != "wal":
-        raise _unusable(path, f"write-ahead logging is refused, the mode stays {mode}")
+        raise unusable(path, f"write-ahead logging is refused, the mode stays {mode}")
     # A checkpoint inside a commit would cost the one commit that is in a hurry: the journal asks
     # for it when there is nothing to do.
     connection.execute("PRAGMA wal_autocheckpoint = 0")
-    _lead(connection)
+    if alone:
+        _lead(connection)
 
 
 def _lead(connection: sqlite3.Connection) -> None:
@@ -264,7 +279,8 @@ def _lead(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
 
 
-def _unusable(path: Path, reason: str) -> ConfigError:
+def unusable(path: Path, reason: str) -> ConfigError:
+    """Return the error that the file at *path* cannot be used."""
     return ConfigError(
         "the journal cannot be used",
         path=path,

@@ -5,20 +5,15 @@ Everything is decoded from the events; the tables only say where to look.
 
 import sqlite3
 from collections.abc import Iterator
-from hashlib import sha256
 from typing import Final
 
-import msgspec
-from msgspec import Struct
-
+from keeper.adapters.event_log import Tip, broken, decode, newest_code_hash, open_of, record
 from keeper.adapters.stores.sqlite import opening, writing
-from keeper.model.chain import ChainId
-from keeper.model.errors import BadData, Fatal
-from keeper.model.events import Decided, Event, Intended, Settled, Signed
-from keeper.model.flow import Attempt, Intent, Outcome
+from keeper.model.chain import Address, ChainId
+from keeper.model.errors import BadData
+from keeper.model.events import Decided
+from keeper.model.records import Entry, Proof, Record, Totals
 from keeper.ports.acting import Open
-
-DECODER: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
 
 _COLUMNS: Final = "SELECT begun.data, settled.data, intent.id FROM intent"
 _EVENTS: Final = (
@@ -27,19 +22,28 @@ _EVENTS: Final = (
 )
 _INTENTS: Final = _COLUMNS + _EVENTS
 _OPEN: Final = (
-    f"{_COLUMNS} INDEXED BY one_open_intent {_EVENTS}"
-    " WHERE intent.status IS NULL ORDER BY +intent.seq"
+    f"{_COLUMNS} INDEXED BY open_intent {_EVENTS} WHERE intent.status IS NULL ORDER BY +intent.seq"
 )
 HISTORY: Final = (
     "SELECT"
     " (SELECT max(signed_at_ms) FROM intent WHERE book = ?1 AND signed_at_ms IS NOT NULL),"
     " (SELECT total(gas_usd) FROM intent WHERE book = ?1 AND settled_at_ms >= ?2),"
-    " (SELECT gas_used FROM intent WHERE book = ?1 AND status = 'done'"
+    " (SELECT gas_used FROM intent WHERE book = ?1 AND status = 'done' AND withdraws IS NULL"
     "   AND settled_at_ms IS NOT NULL ORDER BY settled_at_ms DESC LIMIT 1),"
     " (SELECT state FROM volatility WHERE book = ?1),"
-    " (SELECT state FROM gas WHERE book = ?1)"
+    " (SELECT state FROM gas WHERE book = ?1),"
+    " (SELECT count(*) FROM intent INDEXED BY intent_reverted"
+    "   WHERE status IN ('failed', 'out_of_gas') AND gas_used > 0 AND withdraws IS NULL"
+    "   AND book = ?1"
+    "   AND settled_at_ms >= ?3 AND settled_seq > coalesce("
+    "     (SELECT max(seq) FROM event WHERE kind IN ('Halted', 'Resumed')), 0)),"
+    " EXISTS (SELECT 1 FROM intent INDEXED BY intent_reverted"
+    "   WHERE status IN ('failed', 'out_of_gas') AND gas_used > 0 AND withdraws IS NULL"
+    "   AND book = ?1"
+    "   AND settled_at_ms >= ?2 AND status = 'out_of_gas')"
 )
-"""Of book ?1, gas since ?2; one statement, because each costs a lock and an unlock of the file."""
+"""Of book ?1, gas since ?2, reverts since ?3; one statement, because each costs a lock and an
+unlock of the file."""
 
 NONCES: Final = (
     "SELECT (SELECT max(nonce) FROM slot WHERE chain_id = ?1 AND sender = ?2),"
@@ -57,64 +61,28 @@ _DECISIONS: Final = (
 )
 
 
-class Entry(Struct, frozen=True):
-    """One event and its place in the log."""
-
-    seq: int
-    event: Event
-
-
-class Record(Struct, frozen=True):
-    """One intent from its promise to its outcome; None while that is unknown."""
-
-    intent: Intent
-    at_ms: int
-    attempts: tuple[Attempt, ...]
-    outcome: Outcome | None
-    settled_at_ms: int | None
-
-
-class Totals(Struct, frozen=True):
-    """Sums over the whole life of a journal."""
-
-    intents: int
-    open_intents: int
-    by_status: dict[str, int]
-    transactions: int
-    """Intents that had bytes signed: each is one nonce, however often it was bumped."""
-    attempts: int
-    gas_usd: float
-    fees_usd: float
-    realized_pnl_usd: float
-    traded_base: float
-    """Sum of the sizes of all fills."""
-
-
-class Proof(Struct, frozen=True):
-    """What was verified. Note the tip elsewhere: a log cut off at its end verifies, too."""
-
-    events: int
-    tip: str
-
-
-def decode(data: str, where: object) -> Event:
-    """Return the event of *data*.
-
-    Raises:
-        BadData: It is not of this version's shape.
-
-    """
-    try:
-        return DECODER.decode(data)
-    except msgspec.MsgspecError as error:
-        raise BadData("an event of the journal cannot be read", at=where, reason=error) from error
-
-
 def read_open(connection: sqlite3.Connection) -> tuple[Open, ...]:
     """Return unsettled intents, oldest first."""
     rows = connection.execute(_OPEN).fetchall()
     records = [_record(connection, *row) for row in rows]
-    return tuple(Open(record.intent, record.attempts) for record in records)
+    return tuple(_open(connection, record) for record in records)
+
+
+def _open(connection: sqlite3.Connection, found: Record) -> Open:
+    rows = connection.execute(
+        "SELECT data, seq FROM event WHERE intent_id = ?"
+        " AND kind IN ('Sent', 'Unseen', 'Placed', 'Progressed') ORDER BY seq",
+        (found.intent.id,),
+    ).fetchall()
+    return open_of(found, [decode(*row) for row in rows])
+
+
+def read_code_hash(connection: sqlite3.Connection, address: Address) -> str | None:
+    """Return the newest code hash that was seen at *address*; None if there is none."""
+    rows = connection.execute(
+        "SELECT data, seq FROM event WHERE kind = 'CodeSeen' ORDER BY seq DESC"
+    )
+    return newest_code_hash((decode(*row) for row in rows), address)
 
 
 def read_decisions(
@@ -192,18 +160,20 @@ def verify(connection: sqlite3.Connection, chain_id: ChainId) -> Proof:
     meta = dict(connection.execute("SELECT name, value FROM meta"))
     replayed = opening.connect_in_memory(chain_id, created_ms=int(meta["created_ms"]))
     tip = writing.read_genesis(replayed)
+    # Journals of older versions may hold bytes that were signed while a halt was on its way.
+    replayed.execute("DROP TRIGGER attempt_needs_trading")
     replayed.execute("BEGIN")
     for seq, data, chained in connection.execute("SELECT seq, data, hash FROM event ORDER BY seq"):
-        if seq != tip.seq + 1 or sha256(tip.hash + data.encode()).digest() != chained:
-            raise _broken("an event was changed, removed or inserted", seq=seq)
+        if tip.follow(data.encode()) != Tip(seq, chained):
+            raise broken("an event was changed, removed or inserted", seq=seq)
         try:
             tip = writing.write(replayed, tip, decode(data, seq), data.encode(), chain_id)
         except (sqlite3.Error, BadData) as error:
-            raise _broken("an event contradicts those before it", seq=seq, reason=error) from error
+            raise broken("an event contradicts those before it", seq=seq, reason=error) from error
     replayed.execute("COMMIT")
     for table in opening.LOG_TABLES:
         if list(_rows(connection, table)) != list(_rows(replayed, table)):
-            raise _broken("a table does not follow from the log", table=table)
+            raise broken("a table does not follow from the log", table=table)
     replayed.close()
     return Proof(tip.seq, tip.hash.hex())
 
@@ -215,28 +185,9 @@ def _rows(connection: sqlite3.Connection, table: str) -> Iterator[tuple[object, 
 def _record(
     connection: sqlite3.Connection, begun: str, settled: str | None, intent_id: str
 ) -> Record:
-    intended = decode(begun, intent_id)
-    end = None if settled is None else decode(settled, intent_id)
     signed = connection.execute(
         "SELECT event.data FROM attempt JOIN event USING (seq)"
         " WHERE attempt.intent_id = ? ORDER BY attempt.seq",
         (intent_id,),
     ).fetchall()
-    attempts = [decode(data, intent_id) for (data,) in signed]
-    if not isinstance(intended, Intended) or not isinstance(end, Settled | None):
-        raise _broken("the tables point at events of another kind", intent=intent_id)
-    return Record(
-        intent=intended.intent,
-        at_ms=intended.at_ms,
-        attempts=tuple(event.attempt for event in attempts if isinstance(event, Signed)),
-        outcome=None if end is None else end.outcome,
-        settled_at_ms=None if end is None else end.at_ms,
-    )
-
-
-def _broken(message: str, **facts: object) -> Fatal:
-    return Fatal(
-        message,
-        **facts,
-        remedy="the journal was edited or its disk is failing: keep a copy, restore a backup",
-    )
+    return record(intent_id, begun, [data for (data,) in signed], settled)

@@ -4,41 +4,33 @@ Runs inside a transaction of its caller's. Nothing here decides; the database re
 """
 
 import sqlite3
-from hashlib import sha256
-from typing import Final, assert_never
+from typing import assert_never
 
-import msgspec
-
+from keeper.adapters.event_log import ENCODER, Tip, genesis
 from keeper.model.chain import ChainId
 from keeper.model.events import (
     Adopted,
+    CodeSeen,
     Decided,
     Event,
     Halted,
     Intended,
+    Placed,
+    Progressed,
     Resumed,
     Sent,
     Settled,
     Signed,
     Troubled,
+    Unseen,
 )
 from keeper.model.flow import Attempt, Hold, Outcome
-
-ENCODER: Final = msgspec.json.Encoder()
-
-
-class Tip(msgspec.Struct, frozen=True):
-    """The end of the log: what the next event is hashed with."""
-
-    seq: int
-    hash: bytes
 
 
 def read_genesis(connection: sqlite3.Connection) -> Tip:
     """Return what the first event is hashed with: the chain and the journal's birth."""
     meta = dict(connection.execute("SELECT name, value FROM meta"))
-    text = f"keeper journal {meta['chain_id']} {meta['created_ms']}"
-    return Tip(0, sha256(text.encode()).digest())
+    return genesis(meta["chain_id"], meta["created_ms"])
 
 
 def read_tip(connection: sqlite3.Connection, genesis: Tip) -> Tip:
@@ -66,12 +58,12 @@ def write(
             return tip
     seq = tip.seq + 1
     intent_id, tx_hash = _index(connection, seq, event, chain_id)
-    chained = sha256(tip.hash + data).digest()
+    end = tip.follow(data)
     connection.execute(
         "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (seq, type(event).__name__, intent_id, tx_hash, data.decode(), tip.hash, chained),
+        (seq, type(event).__name__, intent_id, tx_hash, data.decode(), tip.hash, end.hash),
     )
-    return Tip(seq, chained)
+    return end
 
 
 def _index(
@@ -80,8 +72,8 @@ def _index(
     match event:
         case Intended(intent=intent):
             connection.execute(
-                "INSERT INTO intent (seq, id, book, account) VALUES (?, ?, ?, ?)",
-                (seq, intent.id, intent.book, intent.account),
+                "INSERT INTO intent (seq, id, book, account, withdraws) VALUES (?, ?, ?, ?, ?)",
+                (seq, intent.id, intent.book, intent.account, intent.withdraws),
             )
             return intent.id, None
         case Signed(attempt=attempt):
@@ -89,12 +81,14 @@ def _index(
             return attempt.intent_id, attempt.hash
         case Sent(intent_id=intent_id, hash=tx_hash):
             return intent_id, tx_hash
+        case Unseen() | Placed() | Progressed():
+            return event.intent_id, None
         case Settled(outcome=outcome, at_ms=at_ms):
             _index_outcome(connection, seq, outcome, at_ms)
             return outcome.intent_id, None
         case Adopted(account=account, nonce=nonce):
             connection.execute("INSERT INTO adopted VALUES (?, ?, ?)", (seq, account, nonce))
-        case Decided() | Halted() | Resumed() | Troubled():
+        case Decided() | CodeSeen() | Halted() | Resumed() | Troubled():
             pass
         case never:
             assert_never(never)

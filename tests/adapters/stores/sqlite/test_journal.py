@@ -10,7 +10,7 @@ import pytest
 
 from keeper.adapters.stores.sqlite import SqliteJournal, journal, opening, reading
 from keeper.model.chain import ChainId
-from keeper.model.errors import ConfigError, Fatal, Transient
+from keeper.model.errors import ConfigError, Fatal, Stopped, Transient
 from keeper.model.events import Halted, Intended, Resumed, Settled, Signed
 from keeper.ports.acting import Journal
 from keeper.testing.conformance.journal_events import (
@@ -102,9 +102,12 @@ def test_a_person_halts_and_resumes_from_another_process(
 ) -> None:
     beside.append(Halted("by hand", NOW_MS))
     assert acting.halted() == "by hand"
-    acting.append(*a_life(an_intent(), 0))
+    acting.append(Intended(an_intent(), NOW_MS))
+    with pytest.raises(Stopped):
+        acting.append(Signed(an_attempt(an_intent(), 0)))
     beside.append(Resumed("looked at it", NOW_MS))
     assert acting.halted() is None
+    acting.append(Signed(an_attempt(an_intent(), 0)))
     assert beside.verify() == acting.verify()
 
 
@@ -143,7 +146,7 @@ def test_a_request_survives_a_restart(path: Path) -> None:
         assert [r.command for r in keeper.requests()] == ["flatten"]
 
 
-def test_a_writer_that_never_ends_is_transient_and_nothing_is_written(
+def test_s8_a_writer_that_never_ends_is_transient_and_nothing_is_written(
     acting: SqliteJournal, path: Path
 ) -> None:
     acting._db.execute("PRAGMA busy_timeout = 50")
@@ -168,7 +171,7 @@ def test_a_reader_sees_one_moment_while_the_keeper_writes(
 # Disks
 
 
-def test_every_commit_waits_for_the_disk(acting: SqliteJournal) -> None:
+def test_s2_every_commit_waits_for_the_disk(acting: SqliteJournal) -> None:
     assert acting._db.execute("PRAGMA synchronous").fetchone() == (2,)
     assert acting._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert acting._db.execute("PRAGMA foreign_keys").fetchone() == (1,)
@@ -184,7 +187,7 @@ def test_one_append_is_one_commit(acting: SqliteJournal) -> None:
     ]
 
 
-def test_a_full_disk_is_fatal_and_nothing_is_half_written(acting: SqliteJournal) -> None:
+def test_s1_a_full_disk_is_fatal_and_nothing_is_half_written(acting: SqliteJournal) -> None:
     acting.append(Intended(an_intent(), NOW_MS))
     # The free pages made in advance would hide the end of the disk.
     acting._db.execute("VACUUM")
@@ -198,7 +201,7 @@ def test_a_full_disk_is_fatal_and_nothing_is_half_written(acting: SqliteJournal)
     acting.append(Signed(an_attempt(an_intent(), 0)))
 
 
-def test_a_disk_that_turned_read_only_is_fatal(acting: SqliteJournal) -> None:
+def test_s1_a_disk_that_turned_read_only_is_fatal(acting: SqliteJournal) -> None:
     acting._db.execute("PRAGMA query_only = ON")
     with pytest.raises(Fatal, match="cannot be written"):
         acting.append(Intended(an_intent(), NOW_MS))

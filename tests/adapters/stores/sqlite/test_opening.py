@@ -7,10 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from keeper.adapters.stores.sqlite import SqliteJournal, opening
+from keeper.adapters.event_log import ENCODER
+from keeper.adapters.stores.sqlite import SqliteJournal, opening, writing
 from keeper.model.chain import ChainId
-from keeper.model.errors import ConfigError
-from keeper.testing.conformance.journal_events import a_hold, a_life, an_intent
+from keeper.model.errors import ConfigError, Fatal, Stopped
+from keeper.model.events import Halted, Intended, Settled, Signed
+from keeper.ports.acting import Open
+from keeper.testing.conformance.journal_events import (
+    a_hold,
+    a_life,
+    an_attempt,
+    an_intent,
+    an_outcome,
+)
 
 CHAIN = ChainId(31337)
 
@@ -43,7 +52,7 @@ def alter(path: Path, statement: str) -> None:
         db.commit()
 
 
-def test_a_journal_of_a_newer_version_is_refused(used: Path) -> None:
+def test_s7_a_journal_of_a_newer_version_is_refused(used: Path) -> None:
     alter(used, f"PRAGMA user_version = {len(opening.STEPS) + 1}")
     assert "update the keeper" in refuse(used, "newer keeper")
 
@@ -83,7 +92,7 @@ def test_a_journal_of_another_chain_is_refused(used: Path) -> None:
     assert "configured=1" in message
 
 
-def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
+def test_s3_a_file_that_is_no_database_is_refused(path: Path) -> None:
     path.write_text("my notes, and a lot of them\n" * 500)
     assert "not a database" in refuse(path, "cannot be used")
     assert path.read_text().startswith("my notes")
@@ -94,7 +103,7 @@ def test_another_programs_database_is_refused(path: Path) -> None:
     refuse(path, "another program's database")
 
 
-def test_a_damaged_page_is_refused(used: Path) -> None:
+def test_s3_a_damaged_page_is_refused(used: Path) -> None:
     with contextlib.closing(sqlite3.connect(used)) as db:
         (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'event'").fetchone()
     with used.open("r+b") as file:
@@ -105,7 +114,7 @@ def test_a_damaged_page_is_refused(used: Path) -> None:
     assert "backup" in str(caught.value)
 
 
-def test_a_truncated_file_is_refused(used: Path) -> None:
+def test_s3_a_truncated_file_is_refused(used: Path) -> None:
     os.truncate(used, used.stat().st_size // 50)
     with pytest.raises(ConfigError, match="cannot be used"):
         SqliteJournal.acting(used, CHAIN)
@@ -169,13 +178,13 @@ def test_an_odd_path_is_taken_literally(tmp_path: Path) -> None:
         assert len(journal.intents()) == 1
 
 
-def test_a_memory_journal_mode_is_not_enough(path: Path) -> None:
+def test_s2_a_memory_journal_mode_is_not_enough(path: Path) -> None:
     # Where shared memory cannot be had SQLite stays in another mode and says so.
     with (
         contextlib.closing(opening.connect_in_memory(CHAIN)) as db,
         pytest.raises(ConfigError, match="write-ahead logging is refused"),
     ):
-        opening._use_write_ahead_log(db, path)
+        opening._use_write_ahead_log(db, path, alone=True)
 
 
 def test_a_lock_that_cannot_name_its_holder_is_refused(path: Path) -> None:
@@ -184,10 +193,54 @@ def test_a_lock_that_cannot_name_its_holder_is_refused(path: Path) -> None:
         SqliteJournal.acting(path, CHAIN)
 
 
-def test_a_row_that_no_constraint_would_allow_is_refused(used: Path) -> None:
+def test_s3_a_row_that_no_constraint_would_allow_is_refused(used: Path) -> None:
     with contextlib.closing(sqlite3.connect(used)) as db:
         db.execute("PRAGMA ignore_check_constraints = ON")
         db.execute("INSERT INTO slot VALUES (31337, 'x', -1, 'y')")
         db.commit()
     with pytest.raises(ConfigError, match="CHECK constraint failed in slot"):
         SqliteJournal.acting(used, CHAIN)
+
+
+def test_a_journal_of_version_2_keeps_what_it_holds_and_learns_new_ends(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intent = an_intent(1)
+    with monkeypatch.context() as older:
+        older.setattr(opening, "STEPS", ("schema.sql", "gas.sql"))
+        with contextlib.closing(opening.connect(path, CHAIN, acting=True, alone=True)) as db:
+            tip = writing.read_genesis(db)
+            # The writer of today names this column; the step does not carry it over.
+            db.execute("ALTER TABLE intent ADD COLUMN withdraws TEXT")
+            db.execute("BEGIN")
+            # A halt landed while these bytes were signed: the older version let that happen.
+            told = (*a_life(an_intent(0), 0), Halted("by hand", 1), Intended(intent, 2))
+            for event in (*told, Signed(an_attempt(intent, 1))):
+                tip = writing.write(db, tip, event, ENCODER.encode(event), CHAIN)
+            db.execute("COMMIT")
+    with SqliteJournal.acting(path, CHAIN) as journal:
+        assert journal.open() == (Open(intent, (an_attempt(intent, 1),)),)
+        assert journal.next_nonce(intent.account) == 2
+        with pytest.raises(Stopped):
+            journal.append(Signed(an_attempt(intent, 1, bump=1)))
+        journal.append(Settled(an_outcome(intent, "cancelled"), 3))
+        with pytest.raises(Fatal, match="settled already"):
+            journal.append(Settled(an_outcome(intent), 4))
+        with pytest.raises(Fatal, match="not in the journal"):
+            journal.append(Settled(an_outcome(an_intent(7)), 4))
+        assert journal.verify().events == 8
+
+
+def test_a_step_that_leaves_loose_ends_is_taken_back(
+    used: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = used.parent / "steps"
+    package.mkdir()
+    (package / "next.sql").write_text("DROP TRIGGER slot_is_kept; DELETE FROM slot;")
+    monkeypatch.setattr(opening, "STEPS", (*opening.STEPS, "next.sql"))
+    monkeypatch.setattr(opening, "files", lambda _package: package)
+    with pytest.raises(ConfigError, match="refer to nothing"):
+        SqliteJournal.acting(used, CHAIN)
+    monkeypatch.undo()
+    with SqliteJournal.acting(used, CHAIN) as journal:
+        assert journal.verify().events == 120

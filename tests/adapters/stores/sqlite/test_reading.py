@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from keeper.adapters.stores.sqlite import SqliteJournal
-from keeper.adapters.stores.sqlite.reading import Record, Totals
 from keeper.model.chain import ChainId
 from keeper.model.errors import BadData, Fatal
 from keeper.model.events import Adopted, Decided, Halted, Intended, Settled, Signed, Troubled
+from keeper.model.records import Record, Totals
 from keeper.testing.conformance.journal_events import (
     ACCOUNT,
     NOW_MS,

@@ -1,0 +1,68 @@
+"""The conformance suite on a real server, and what only a server has: others, and lost answers."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from keeper.adapters.stores.postgres.config import PostgresConfig
+from keeper.adapters.stores.postgres.journal import PostgresJournal
+from keeper.model.chain import ChainId
+from keeper.model.lease import Candidate
+from keeper.ports.acting import Journal
+from keeper.testing.conformance.store import StoreConformance
+
+CHAIN = ChainId(31337)
+ME = Candidate("me")
+
+
+class Reopener:
+    """Opens one shard again and again, as one process after another would."""
+
+    def __init__(self, config: PostgresConfig) -> None:
+        self.config = config
+        self.current: PostgresJournal | None = None
+
+    def __call__(self) -> PostgresJournal:
+        self.close()
+        self.current = PostgresJournal.acting(self.config, CHAIN, ME)
+        return self.current
+
+    def close(self) -> None:
+        if self.current is not None:
+            self.current.close()
+            self.current = None
+
+
+class TestPostgresJournal(StoreConformance):
+    @pytest.fixture
+    def reopener(self, config: PostgresConfig) -> Iterator[Reopener]:
+        with contextlib.closing(Reopener(config)) as reopener:
+            yield reopener
+
+    @pytest.fixture
+    def reopen(self, reopener: Reopener) -> Callable[[], Journal]:
+        return reopener
+
+    @pytest.fixture
+    def close(self, reopener: Reopener) -> Callable[[], None]:
+        return reopener.close
+
+    @pytest.fixture
+    def open_second(self, config: PostgresConfig) -> Callable[[], Journal]:
+        return lambda: PostgresJournal.acting(config, CHAIN, Candidate("another"))
+
+    @pytest.fixture
+    def command(self, config: PostgresConfig) -> tuple[str, ...]:
+        program = (
+            "from keeper.adapters.stores.postgres.config import PostgresConfig\n"
+            "from keeper.adapters.stores.postgres.journal import PostgresJournal\n"
+            "from keeper.model.lease import Candidate\n"
+            "from keeper.model.secret import Secret\n"
+            "from keeper.testing.conformance.store import append_for_ever\n"
+            f"config = PostgresConfig(url=Secret({config.url.reveal()!r}),"
+            f" account={config.account!r})\n"
+            f"append_for_ever(PostgresJournal.acting(config, {CHAIN}, Candidate('me')))"
+        )
+        return (sys.executable, "-c", program)

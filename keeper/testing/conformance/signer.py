@@ -45,10 +45,10 @@ class SignerConformance:
             fees=Fees(max_fee_wei=25_000_000_000, tip_wei=1_000_000_000),
         )
 
-    def test_the_signature_recovers_to_its_address(self, signer: Signer, tx: UnsignedTx) -> None:
+    def test_x3_the_signature_recovers_to_its_address(self, signer: Signer, tx: UnsignedTx) -> None:
         assert Account.recover_transaction(signer.sign(tx).raw) == signer.address
 
-    def test_what_is_signed_is_what_was_asked(self, signer: Signer, tx: UnsignedTx) -> None:
+    def test_x3_what_is_signed_is_what_was_asked(self, signer: Signer, tx: UnsignedTx) -> None:
         fields = TypedTransaction.from_bytes(HexBytes(signer.sign(tx).raw)).as_dict()
         assert fields["chainId"] == tx.chain_id
         assert fields["nonce"] == tx.nonce
@@ -78,18 +78,18 @@ class SignerConformance:
         dearer = replace(tx, fees=Fees(max_fee_wei=30_000_000_000, tip_wei=2_000_000_000))
         assert signer.sign(dearer).hash != signer.sign(tx).hash
 
-    def test_another_chain_is_refused(self, signer: Signer, tx: UnsignedTx) -> None:
+    def test_x9_another_chain_is_refused(self, signer: Signer, tx: UnsignedTx) -> None:
         with pytest.raises(Rejected, match="another chain"):
             signer.sign(replace(tx, chain_id=ChainId(tx.chain_id + 1)))
 
-    def test_the_secret_is_in_nothing_it_shows(
+    def test_x6_the_secret_is_in_nothing_it_shows(
         self, signer: Signer, tx: UnsignedTx, canary: str
     ) -> None:
         shown = [repr(signer), str(signer), f"{signer}", repr(signer.sign(tx))]
         shown += [repr(getattr(signer, name, "")) for name in dir(signer)]
         assert_hidden(canary, "\n".join(shown))
 
-    def test_the_secret_is_in_no_traceback_even_with_locals(
+    def test_x6_the_secret_is_in_no_traceback_even_with_locals(
         self, signer: Signer, tx: UnsignedTx, canary: str
     ) -> None:
         with pytest.raises(Rejected) as caught:

@@ -4,16 +4,29 @@ import itertools
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from typing import get_args
 from uuid import uuid4
 
 import pytest
 from msgspec import Struct
 
 from keeper.model.errors import ConfigError, Fatal
-from keeper.model.events import Adopted, Halted, Intended, Resumed, Sent, Settled, Signed, Troubled
-from keeper.model.flow import Status
+from keeper.model.events import (
+    Adopted,
+    CodeSeen,
+    Halted,
+    Intended,
+    Resumed,
+    Sent,
+    Settled,
+    Signed,
+    Troubled,
+    Unseen,
+)
+from keeper.model.flow import Send, Status
 from keeper.model.units import DAY_S
 from keeper.ports.acting import History, Journal, Open
+from keeper.testing.conformance.fate import FateConformance
 from keeper.testing.conformance.journal_events import (
     ACCOUNT,
     NOW_MS,
@@ -50,7 +63,7 @@ def append_for_ever(journal: Journal) -> None:
             print(intent.id, nonce, step, flush=True)  # noqa: T201  # how its killer knows
 
 
-class StoreConformance:
+class StoreConformance(FateConformance):
     """Subclass and provide the four fixtures; every test below then runs."""
 
     @pytest.fixture
@@ -95,11 +108,14 @@ class StoreConformance:
     ) -> None:
         intent, attempt = an_intent(), an_attempt(an_intent(), 0)
         journal.append(a_hold(why=a_reasoning()), a_rebalance(), Intended(intent, NOW_MS))
-        journal.append(Signed(attempt), Sent(intent.id, attempt.hash, "ok", NOW_MS))
+        journal.append(Signed(attempt), Sent(intent.id, attempt.hash, "ok", NOW_MS, "refusal", 7))
+        journal.append(Unseen(intent.id, 0, 8, NOW_MS))
         journal.append(Troubled("Transient", "no answer", NOW_MS), Halted("by hand", NOW_MS))
-        journal.append(Adopted(OTHER_ACCOUNT, 9, NOW_MS))
+        journal.append(Adopted(OTHER_ACCOUNT, 9, NOW_MS), CodeSeen(ACCOUNT, "0xc0de", NOW_MS))
         again = reopen()
-        assert again.open() == (Open(intent, (attempt,)),)
+        sends = (Send(attempt.hash, NOW_MS, "refusal", 7),)
+        assert again.open() == (Open(intent, (attempt,), sends, (8,)),)
+        assert again.code_hash(ACCOUNT) == "0xc0de"
         assert again.halted() == "by hand"
         assert again.next_nonce(ACCOUNT) == 1
         assert again.next_nonce(OTHER_ACCOUNT) == 9
@@ -138,7 +154,7 @@ class StoreConformance:
 
     # What makes a double impossible
 
-    def test_an_account_has_one_open_intent(self, journal: Journal) -> None:
+    def test_p11_an_account_has_one_open_intent(self, journal: Journal) -> None:
         journal.append(Intended(an_intent(0), NOW_MS))
         with pytest.raises(Fatal, match="still open"):
             journal.append(Intended(an_intent(1), NOW_MS))
@@ -157,13 +173,13 @@ class StoreConformance:
         assert journal.knows(an_intent().id)
         assert not journal.knows(an_intent(1).id)
 
-    def test_a_nonce_belongs_to_one_intent_for_ever(self, journal: Journal) -> None:
+    def test_t20_a_nonce_belongs_to_one_intent_for_ever(self, journal: Journal) -> None:
         journal.append(*a_life(an_intent(0), 0))
         journal.append(Intended(an_intent(1), NOW_MS))
         with pytest.raises(Fatal, match="nonce"):
             journal.append(Signed(an_attempt(an_intent(1), 0)))
 
-    def test_a_new_intent_leaves_no_gap_between_nonces(self, journal: Journal) -> None:
+    def test_t6_a_new_intent_leaves_no_gap_between_nonces(self, journal: Journal) -> None:
         journal.append(*a_life(an_intent(0), 0))
         journal.append(Intended(an_intent(1), NOW_MS))
         with pytest.raises(Fatal, match="nonce"):
@@ -205,7 +221,7 @@ class StoreConformance:
         with pytest.raises(Fatal, match="not in the journal"):
             journal.append(Settled(an_outcome(an_intent()), NOW_MS))
 
-    @pytest.mark.parametrize("status", ["failed", "no_effect", "abandoned", "displaced"])
+    @pytest.mark.parametrize("status", get_args(Status))
     def test_any_outcome_frees_the_account(self, journal: Journal, status: Status) -> None:
         journal.append(Intended(an_intent(0), NOW_MS))
         journal.append(Settled(an_outcome(an_intent(0), status), NOW_MS))
@@ -273,7 +289,8 @@ class StoreConformance:
         assert journal.halted() == "two"
         journal.append(Resumed("fine", NOW_MS))
         assert journal.halted() is None
-        journal.append(Halted("three", NOW_MS), *a_life(an_intent(), 0))
+        journal.append(Halted("three", NOW_MS), Intended(an_intent(), NOW_MS))
+        journal.append(Settled(an_outcome(an_intent(), "abandoned"), NOW_MS))
         assert journal.halted() == "three"
 
     # Crashes and company

@@ -104,7 +104,7 @@ class VenueConformance:
         numbers = [getattr(state, name) for name in state.__struct_fields__]
         assert all(isfinite(number) for number in numbers if number is not None)
 
-    def test_a_revert_in_any_round_is_bad_data(
+    def test_a1_a_revert_in_any_round_is_bad_data(
         self, make: Callable[[], Venue], recording: Mapping[Call, Answer]
     ) -> None:
         _, rounds = read_recorded(make(), recording)
@@ -131,7 +131,7 @@ class VenueConformance:
         assert message.value_wei == 0
         assert message.gas_limit >= venue.typical_gas
 
-    def test_an_order_expires_with_its_intent(
+    def test_t17_an_order_expires_with_its_intent(
         self, venue: Venue, order_of: Callable[[Message], Order]
     ) -> None:
         message = venue.prepare(intent(0.5, deadline_s=1_700_000_123))
@@ -139,7 +139,7 @@ class VenueConformance:
 
     @_inherited
     @given(units=sizes, worst_price=prices)
-    def test_rounding_never_enlarges_or_turns_a_trade(
+    def test_v7_rounding_never_enlarges_or_turns_a_trade(
         self,
         venue: Venue,
         order_of: Callable[[Message], Order],
@@ -153,7 +153,7 @@ class VenueConformance:
 
     @_inherited
     @given(units=sizes, worst_price=prices)
-    def test_the_bound_is_never_worse_than_the_limit(
+    def test_t17_the_bound_is_never_worse_than_the_limit(
         self,
         venue: Venue,
         order_of: Callable[[Message], Order],
@@ -196,7 +196,7 @@ class VenueConformance:
     ) -> None:
         assert venue.fill(receipt) == filled
 
-    def test_a_log_that_is_there_twice_counts_once(
+    def test_v13_a_log_that_is_there_twice_counts_once(
         self, venue: Venue, receipt: tuple[Log, ...], filled: Fill
     ) -> None:
         assert venue.fill((*receipt, *receipt)) == filled
@@ -205,7 +205,7 @@ class VenueConformance:
         assert venue.fill(()) is None
         assert venue.fill((Log(address=STRANGER, topics=(), data=b"", index=0),)) is None
 
-    def test_the_logs_of_a_look_alike_contract_are_no_fill(
+    def test_x7_the_logs_of_a_look_alike_contract_are_no_fill(
         self, venue: Venue, receipt: tuple[Log, ...]
     ) -> None:
         assert venue.fill(tuple(replace(log, address=STRANGER) for log in receipt)) is None

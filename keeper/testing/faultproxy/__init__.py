@@ -1,0 +1,61 @@
+"""A JSON-RPC proxy that misbehaves on request, in front of any node: docs/guides/faultproxy.md."""
+
+from keeper.testing.faultproxy.journal import Entry, Send
+from keeper.testing.faultproxy.pool import PoolSettings
+from keeper.testing.faultproxy.proxy import Control, FaultProxy
+from keeper.testing.faultproxy.rules import (
+    BatchAsObject,
+    BatchDropOne,
+    BatchShuffle,
+    Drip,
+    Drop,
+    Duplicate,
+    Fault,
+    HttpStatus,
+    Latency,
+    LoseResponse,
+    Malformed,
+    Mutate,
+    NullResult,
+    Oversize,
+    Removed,
+    Reorder,
+    RpcError,
+    Signal,
+    Stale,
+    TruncateLogs,
+    UpstreamCall,
+    WrongId,
+)
+from keeper.testing.faultproxy.transaction import Transaction
+
+__all__ = [
+    "BatchAsObject",
+    "BatchDropOne",
+    "BatchShuffle",
+    "Control",
+    "Drip",
+    "Drop",
+    "Duplicate",
+    "Entry",
+    "Fault",
+    "FaultProxy",
+    "HttpStatus",
+    "Latency",
+    "LoseResponse",
+    "Malformed",
+    "Mutate",
+    "NullResult",
+    "Oversize",
+    "PoolSettings",
+    "Removed",
+    "Reorder",
+    "RpcError",
+    "Send",
+    "Signal",
+    "Stale",
+    "Transaction",
+    "TruncateLogs",
+    "UpstreamCall",
+    "WrongId",
+]

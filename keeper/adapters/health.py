@@ -10,6 +10,13 @@ from keeper.model.errors import ConfigError
 
 MAX_PORT = 65_535
 
+STRANGE = (
+    HTTPStatus.MISDIRECTED_REQUEST,
+    "text/plain; charset=utf-8",
+    b"ask for it by 127.0.0.1 or localhost\n",
+)
+"""What a page gets that found its way here under another name (DNS rebinding)."""
+
 Page = Callable[[], tuple[HTTPStatus, str, bytes]]
 """Status, content type and body, made anew for each request."""
 
@@ -83,7 +90,10 @@ def _handler(pages: dict[str, Page]) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             page = pages.get(self.path.split("?")[0])
-            status, kind, body = page() if page else _missing(pages)
+            if not _names_this_machine(self.headers.get("Host", "")):
+                status, kind, body = STRANGE
+            else:
+                status, kind, body = page() if page else _missing(pages)
             self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
@@ -94,6 +104,15 @@ def _handler(pages: dict[str, Page]) -> type[BaseHTTPRequestHandler]:
             """Say nothing: a scrape every few seconds is not news."""
 
     return Handler
+
+
+def _names_this_machine(host: str) -> bool:
+    """Return whether a browser meant this machine: any name can be made to resolve to it."""
+    try:
+        loopback(host if ":" in host else f"{host}:80")
+    except ConfigError:
+        return False
+    return True
 
 
 def _missing(pages: dict[str, Page]) -> tuple[HTTPStatus, str, bytes]:

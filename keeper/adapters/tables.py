@@ -16,8 +16,8 @@ from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get
 import msgspec
 from msgspec import Meta, Struct
 
-from keeper.adapters.redact import redact
 from keeper.adapters.words import checksum_address
+from keeper.core.redact import redact
 from keeper.model import quantities
 from keeper.model.chain import Address
 from keeper.model.errors import ConfigError
@@ -145,8 +145,10 @@ def _value(raw: Any, annotation: Any, source: Source, field: str = "") -> Any:
     if (structs := _structs(annotation)) is not None:
         return _struct(raw, structs, source)
     if get_origin(annotation) is tuple:
-        items = _array(raw, source)
-        return tuple(_value(x, get_args(annotation)[0], source.item(i)) for i, x in items)
+        item = get_args(annotation)[0]
+        if item is Secret and isinstance(raw, str):  # one address, or a list of several
+            return (_secret(raw, source),)
+        return tuple(_value(x, item, source.item(i)) for i, x in _array(raw, source))
     return _plain(raw, annotation, limits, source)
 
 

@@ -16,6 +16,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from keeper.adapters.chain.endpoint import Endpoint
 from keeper.devnet.rpc import Rpc, forget
 from keeper.devnet.tools import anvil_path
 from keeper.model.errors import ConfigError, Transient
@@ -118,6 +119,8 @@ def _start(options: Options, folder: Path) -> tuple[subprocess.Popen[bytes], Nod
                 pid=process.pid,
             )
     said = (folder / "anvil.log").read_text(errors="replace").strip()
+    if options.fork_url is not None:  # the node that was copied from may have said its key back
+        said = Endpoint(options.fork_url).scrub(said)
     raise ConfigError("Anvil did not start", said=said[-500:], tries=tries)
 
 

@@ -20,8 +20,10 @@ SOURCES: Final = Path(__file__).resolve().parents[2] / "contracts"
 
 CONTRACTS: Final = {
     "HedgedVault": "HedgedVault.sol",
+    "IntentGuard": "IntentGuard.sol",
     "SettableAggregator": "SettableFeed.sol",
     "SettableFeed": "SettableFeed.sol",
+    "SettableRollupFees": "SettableRollupFees.sol",
     "StubVenue": "StubVenue.sol",
 }
 """Contract -> the file that holds it."""

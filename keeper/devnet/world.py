@@ -84,6 +84,8 @@ class World(Struct, frozen=True, kw_only=True):
     vault: Address
     perp: Perp
     stub_venue: Address
+    guard: Address
+    """An `IntentGuard` of the keeper's key; whose position it may change, nobody has said yet."""
     range_ids: tuple[int, ...]
     """Uniswap NFTs that the vault held when the world was finished."""
 
@@ -176,7 +178,8 @@ def build(node: Node, wanted: Plan, end_s: int) -> World:
     market = Market(price=wanted.price, fee_bps=wanted.perp_fee_bps)
     perp = perp_v2.deploy(chain, deployer, coins, uniswap.factory, feed.proxy, market)
     stub = plan(deployer, "StubVenue")
-    chain.execute(stub.tx, perp_v2.update_index(perp, deployer))
+    guard = plan(deployer, "IntentGuard", "address", accounts.keeper.address)
+    chain.execute(stub.tx, guard.tx, perp_v2.update_index(perp, deployer))
     world = World(
         chain_id=node.chain_id,
         http_url=node.http_url,
@@ -193,6 +196,7 @@ def build(node: Node, wanted: Plan, end_s: int) -> World:
         vault=erc4626.deploy(chain, deployer, uniswap, accounts.strategist.address),
         perp=perp,
         stub_venue=stub.address,
+        guard=guard.address,
         range_ids=(),
     )
     return _furnish(world, wanted, end_s)
@@ -237,9 +241,14 @@ def _money(world: World, wanted: Plan) -> Iterator[Tx]:
         yield tokens.mint_usdc(coins, user.address, 10**6 * _USDC)
         yield tokens.approve(coins.weth, user.address, world.vault)
         yield from uniswap_v3.approve_all(world.uniswap, user.address)
-    for trader, usdc in ((who.keeper, wanted.keeper_collateral_usdc), (who.liquidator, 10**6)):
-        yield tokens.mint_usdc(coins, trader.address, 2 * usdc * _USDC)
-        yield from perp_v2.deposit(world.perp, coins, trader.address, usdc * _USDC)
+    yield tokens.mint_usdc(coins, who.liquidator.address, 2 * 10**6 * _USDC)
+    yield from perp_v2.deposit(world.perp, coins, who.liquidator.address, 10**6 * _USDC)
+    # Its owner pays the keeper's margin in, so that its own first transaction is its first hedge.
+    margin = wanted.keeper_collateral_usdc * _USDC
+    owner, keeper = who.maker.address, who.keeper.address
+    yield tokens.mint_usdc(coins, owner, 2 * margin)
+    yield tokens.transfer(coins.usdc, owner, keeper, margin)
+    yield perp_v2.deposit_for(world.perp, coins, owner, keeper, margin)
 
 
 def _markets(world: World, wanted: Plan) -> Iterator[Tx]:

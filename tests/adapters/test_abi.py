@@ -35,7 +35,7 @@ OWNER = Address("0x00000000000000000000000000000000000000b2")
         ("multicall3", "aggregate3", "82ad56cb"),
     ],
 )
-def test_selectors_are_those_of_the_real_contracts(abi: str, name: str, selector: str) -> None:
+def test_u5_selectors_are_those_of_the_real_contracts(abi: str, name: str, selector: str) -> None:
     assert function(abi, name).selector.hex() == selector
 
 
@@ -203,3 +203,13 @@ def test_importing_it_brings_no_heavy_codec() -> None:
     look = "import sys, keeper.adapters.vaults.uniswap_v3; print('eth_abi' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "False"
+
+
+def test_x8_no_message_that_approves_a_token_can_be_built() -> None:
+    """The keeper trades with collateral that was deposited by hand: it never spends a token."""
+    approvals = {"approve", "increaseAllowance", "permit", "setApprovalForAll", "setApproval"}
+    files = list((Path(__file__).parents[2] / "abis").glob("*.json"))
+    assert files
+    for file in files:
+        names = {entry.get("name") for entry in json.loads(file.read_bytes())}
+        assert not names & approvals, file.name

@@ -86,7 +86,7 @@ def test_a_number_outside_the_curve_is_no_key(scalar: int) -> None:
         LocalKey(Secret(f"{scalar:064x}"), MAINNET, source="K")
 
 
-def test_a_signature_of_another_key_never_leaves() -> None:
+def test_x3_a_signature_of_another_key_never_leaves() -> None:
     key = LocalKey(Secret(CANARY), LOCAL, source="K")
     stranger = LocalKey(Secret("11" * 32), LOCAL, source="K")
     object.__setattr__(key, "_key", stranger._key)

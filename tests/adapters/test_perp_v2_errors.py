@@ -105,7 +105,7 @@ def test_an_unlisted_reason_and_a_custom_error_are_shown_as_they_came() -> None:
     assert classify(bytes.fromhex("deadbeef")).code == "0xdeadbeef"
 
 
-def test_a_hostile_text_cannot_steer_a_terminal_or_fill_a_log() -> None:
+def test_x10_a_hostile_text_cannot_steer_a_terminal_or_fill_a_log() -> None:
     words = explain(error("\x1b[2J\r\n" + "A" * 100_000))
     assert words.isprintable()
     assert len(words) < 500

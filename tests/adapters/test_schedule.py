@@ -19,7 +19,7 @@ def test_an_interval_rings_the_bell() -> None:
         schedule.stop()
 
 
-def test_cron_is_utc_and_has_no_gap_or_double_in_a_whole_year() -> None:
+def test_k2_cron_is_utc_and_has_no_gap_or_double_in_a_whole_year() -> None:
     schedule = Schedule(lambda _: None, every_s=None, cron="30 2 * * *")
     (job,) = schedule._scheduler._pending_jobs
     trigger = job[0].trigger
@@ -31,7 +31,7 @@ def test_cron_is_utc_and_has_no_gap_or_double_in_a_whole_year() -> None:
     assert {later - earlier for earlier, later in pairwise(fires)} == {timedelta(days=1)}
 
 
-def test_cron_is_utc_wherever_the_machine_stands() -> None:
+def test_k2_cron_is_utc_wherever_the_machine_stands() -> None:
     schedule = Schedule(lambda _: None, every_s=None, cron="30 2 * * *")
     (job,) = schedule._scheduler._pending_jobs
     assert str(job[0].trigger.timezone) == "UTC"

@@ -80,7 +80,7 @@ def test_a_unit_moves_from_the_name_into_the_value() -> None:
     assert isinstance(thing.cap_wei, int)
 
 
-def test_a_value_without_unit_is_refused_with_the_units() -> None:
+def test_f2_a_value_without_unit_is_refused_with_the_units() -> None:
     for raw in (30, 30.5, "30"):
         message = refuse("value without unit", pause=raw)
         assert "thing.pause" in message
@@ -93,7 +93,7 @@ def test_a_part_of_a_unit_is_refused_where_only_whole_ones_count() -> None:
 
 
 @pytest.mark.parametrize("raw", ["0 s", "-1 s", "-0 s"])
-def test_zero_and_less_are_refused(raw: str) -> None:
+def test_f3_zero_and_less_are_refused(raw: str) -> None:
     refuse("above zero", pause=raw)
 
 
@@ -106,7 +106,7 @@ def test_zero_is_taken_where_the_field_says_so() -> None:
     ("key", "raw"),
     [("pause", "11_000 d"), ("cap", "1000001 gwei"), ("share", "101 %"), ("timeout", "1e300 s")],
 )
-def test_an_implausible_value_is_refused(key: str, raw: str) -> None:
+def test_f2_an_implausible_value_is_refused(key: str, raw: str) -> None:
     assert "the most that is believed" in refuse("implausibly large", **{key: raw})
 
 
@@ -133,7 +133,7 @@ def test_a_wrong_word_is_refused_with_the_right_ones() -> None:
     assert "did you mean idle?" in message
 
 
-def test_an_unknown_key_is_refused_with_the_nearest() -> None:
+def test_f1_an_unknown_key_is_refused_with_the_nearest() -> None:
     assert "did you mean pause?" in refuse("unknown key", puase="1 s")
     assert "known here" in refuse("unknown key", zebra=1)
 
@@ -203,7 +203,7 @@ def test_a_variable_that_is_not_set_is_named() -> None:
         "wss://node.example/ws/v3/0123456789abcdef0123456789abcdef",
     ],
 )
-def test_a_secret_inside_the_file_is_refused_and_not_repeated(raw: str) -> None:
+def test_f7_a_secret_inside_the_file_is_refused_and_not_repeated(raw: str) -> None:
     message = refuse("secret in this file", url=raw)
     assert not any(part in message for part in ("hunter2", "aB3dE5", "0123456789abcdef"))
 

@@ -132,7 +132,7 @@ def test_a_file_that_is_not_an_anvil_is_refused(
         tools.anvil_path()
 
 
-def test_an_archive_with_another_hash_is_refused(tmp_path: Path) -> None:
+def test_u5_an_archive_with_another_hash_is_refused(tmp_path: Path) -> None:
     archive = tmp_path / "anvil.tgz"
     archive.write_bytes(b"not what was pinned")
     with pytest.raises(ConfigError, match="not the pinned one"):
@@ -151,7 +151,7 @@ def test_an_unknown_platform_is_told_how_to_bring_its_own_anvil(
     assert "ANVIL" in refusal.value.remedy
 
 
-def test_the_lock_names_no_host_and_pins_every_package() -> None:
+def test_u5_the_lock_names_no_host_and_pins_every_package() -> None:
     lock = (Path(tools.__file__).with_name("npm") / "package-lock.json").read_text()
     assert "http" not in lock
     assert lock.count('"integrity": "sha512-') == lock.count('"node_modules/')

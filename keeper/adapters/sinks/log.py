@@ -9,18 +9,22 @@ from typing import Any, TextIO, assert_never
 
 import structlog
 
-from keeper.adapters.redact import redact
+from keeper.core.redact import redact
 from keeper.model.events import (
     Adopted,
+    CodeSeen,
     Decided,
     Event,
     Halted,
     Intended,
+    Placed,
+    Progressed,
     Resumed,
     Sent,
     Settled,
     Signed,
     Troubled,
+    Unseen,
 )
 from keeper.model.flow import Decision, Reasoning
 
@@ -63,10 +67,12 @@ def line(event: Event) -> tuple[str, str, Fields]:
             return _decided(event.book, decision, event.triggers)
         case Settled(outcome=outcome):
             return _settled(event) if outcome.status == "done" else _unsettling(event)
-        case Adopted() | Halted() | Resumed() | Troubled():
+        case Adopted() | CodeSeen() | Halted() | Resumed() | Troubled():
             return _notice(event)
-        case Intended() | Signed() | Sent():
+        case Intended() | Signed() | Sent() | Unseen():
             return _transaction(event)
+        case Placed() | Progressed():
+            return _order(event)
         case never:
             assert_never(never)
 
@@ -93,10 +99,12 @@ def _numbers(why: Reasoning) -> Fields:
     }
 
 
-def _notice(event: Adopted | Halted | Resumed | Troubled) -> tuple[str, str, Fields]:
+def _notice(event: Adopted | CodeSeen | Halted | Resumed | Troubled) -> tuple[str, str, Fields]:
     match event:
         case Adopted(account=account, nonce=nonce):
             return "warning", "adopted", {"account": account, "nonce": nonce}
+        case CodeSeen(address=address, code_hash=code_hash):
+            return "warning", "codeseen", {"address": address, "code_hash": code_hash}
         case Halted(reason=reason):
             return "critical", "halted", {"reason": reason}
         case Resumed(reason=reason):
@@ -107,7 +115,7 @@ def _notice(event: Adopted | Halted | Resumed | Troubled) -> tuple[str, str, Fie
             assert_never(never)
 
 
-def _transaction(event: Intended | Signed | Sent) -> tuple[str, str, Fields]:
+def _transaction(event: Intended | Signed | Sent | Unseen) -> tuple[str, str, Fields]:
     match event:
         case Intended(intent=intent):
             return "info", "intended", {
@@ -120,16 +128,33 @@ def _transaction(event: Intended | Signed | Sent) -> tuple[str, str, Fields]:
             return "info", "signed", {
                 "intent": attempt.intent_id,
                 "tx": attempt.hash,
+                "purpose": attempt.purpose,
                 "nonce": attempt.nonce,
                 "max_fee_wei": attempt.fees.max_fee_wei,
                 "tip_wei": attempt.fees.tip_wei,
             }  # fmt: skip
         case Sent():
             return "info", "sent", {
-                "intent": event.intent_id, "tx": event.hash, "answer": event.answer,
+                "intent": event.intent_id,
+                "tx": event.hash,
+                "heard": event.heard,
+                "answer": event.answer,
+            }  # fmt: skip
+        case Unseen():
+            return "warning", "unseen", {
+                "intent": event.intent_id, "nonce": event.nonce, "block": event.block_number,
             }  # fmt: skip
         case never:
             assert_never(never)
+
+
+def _order(event: Placed | Progressed) -> tuple[str, str, Fields]:
+    if isinstance(event, Placed):
+        return "info", "placed", {"intent": event.intent_id, "order": event.order}
+    fields: Fields = {"intent": event.intent_id, "state": event.progress.state}
+    if (fill := event.progress.fill) is not None:
+        fields |= {"units": fill.units, "price": fill.price}
+    return "info", "progressed", fields
 
 
 def _settled(event: Settled) -> tuple[str, str, Fields]:

@@ -28,7 +28,8 @@ class Progress:
     """A sink that remembers when each book last came to a decision on numbers.
 
     A tick that ends in trouble is not progress, nor is a book that could not be read. A halted
-    keeper still looks and decides, so it is healthy, and says that it is halted.
+    keeper still looks and decides, so it is healthy, and says that it is halted. One that stands by
+    has nothing to decide, so it is healthy, and says who leads.
     """
 
     def __init__(
@@ -40,6 +41,12 @@ class Progress:
         self._decided_at_ms: dict[str, int | None] = dict.fromkeys(books)
         self._halted = halted
         self._trouble: str | None = None
+        self._obstacle: str | None = None
+
+    def stand(self, obstacle: str | None) -> None:
+        """Note why this keeper stands by, or with None that it leads."""
+        with self._lock:
+            self._obstacle = obstacle
 
     def tell(self, event: Event) -> None:
         with self._lock:
@@ -62,9 +69,10 @@ class Progress:
         """Return whether every book came to a decision within the limit."""
         with self._lock:
             age_s = self._oldest_age_s()
+            waits = self._obstacle is not None
             return Verdict(
-                healthy=age_s is not None and age_s <= self._limit_s,
-                reason=_reason(age_s, self._limit_s),
+                healthy=waits or (age_s is not None and age_s <= self._limit_s),
+                reason=f"stands by: {self._obstacle}" if waits else _reason(age_s, self._limit_s),
                 last_decision_age_s=age_s,
                 limit_s=self._limit_s,
                 halted=self._halted,

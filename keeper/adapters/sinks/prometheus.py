@@ -18,15 +18,19 @@ from prometheus_client.registry import Collector
 
 from keeper.model.events import (
     Adopted,
+    CodeSeen,
     Decided,
     Event,
     Halted,
     Intended,
+    Placed,
+    Progressed,
     Resumed,
     Sent,
     Settled,
     Signed,
     Troubled,
+    Unseen,
 )
 from keeper.model.flow import Outcome, Reasoning
 
@@ -42,6 +46,17 @@ class Requests(Struct, frozen=True):
     """From question to answer."""
 
 
+class EndpointReading(Struct, frozen=True):
+    """One of several nodes."""
+
+    usable: bool
+    serving: bool
+    head: int | None
+    lag_blocks: int | None
+    latency_s: float | None
+    error_rate: float
+
+
 class Readings(Struct, frozen=True, kw_only=True):
     """Numbers that are not events: they are looked up when somebody asks."""
 
@@ -49,10 +64,13 @@ class Readings(Struct, frozen=True, kw_only=True):
     last_tick_at_ms: int | None
     last_tick_s: float
     misfires: int
+    leads: bool
     feed_connected: bool | None
     """None without a feed."""
     feed_reconnects: int
     requests: Mapping[str, Requests]
+    endpoints: Mapping[str, EndpointReading] = {}
+    """By name without credentials; empty with a single node."""
 
 
 class Prometheus:
@@ -76,6 +94,8 @@ class Prometheus:
                 self._trades.tell(event)
             case Adopted() | Halted() | Resumed() | Troubled():
                 self._machinery.tell(event)
+            case CodeSeen() | Unseen() | Placed() | Progressed():
+                pass
             case never:
                 assert_never(never)
 
@@ -210,6 +230,9 @@ class _Pulled(Collector):
                 value=now.last_tick_at_ms / MS_PER_S,
             )
         yield CounterMetricFamily("keeper_misfires", "Timers that came late.", value=now.misfires)
+        yield GaugeMetricFamily(
+            "keeper_leads", "1 while it leads, 0 while it stands by.", value=now.leads
+        )
         if now.feed_connected is not None:
             yield GaugeMetricFamily(
                 "keeper_feed_connected", "1 while it listens.", value=now.feed_connected
@@ -218,6 +241,7 @@ class _Pulled(Collector):
                 "keeper_feed_reconnects", "Lost connections.", value=now.feed_reconnects
             )
         yield from _requests(now.requests)
+        yield from _endpoints(now.endpoints)
 
 
 def _requests(requests: Mapping[str, Requests]) -> Iterator[Metric]:
@@ -229,3 +253,21 @@ def _requests(requests: Mapping[str, Requests]) -> Iterator[Metric]:
         failures.add_metric([method], cost.failures)
         seconds.add_metric([method], cost.seconds)
     yield from (count, failures, seconds)
+
+
+def _endpoints(endpoints: Mapping[str, EndpointReading]) -> Iterator[Metric]:
+    gauges: tuple[tuple[str, str, Callable[[EndpointReading], float | None]], ...] = (
+        ("keeper_endpoint_usable", "1 if it may be read.", lambda one: one.usable),
+        ("keeper_endpoint_serving", "1 for the one that is read.", lambda one: one.serving),
+        ("keeper_endpoint_head", "Its newest block.", lambda one: one.head),
+        ("keeper_endpoint_lag_blocks", "Behind the highest.", lambda one: one.lag_blocks),
+        ("keeper_endpoint_latency_seconds", "Running mean.", lambda one: one.latency_s),
+        ("keeper_endpoint_error_ratio", "Running mean.", lambda one: one.error_rate),
+    )
+    for name, words, read in gauges:
+        gauge = GaugeMetricFamily(name, words, labels=["endpoint"])
+        for endpoint, one in endpoints.items():
+            if (value := read(one)) is not None:
+                gauge.add_metric([endpoint], value)
+        if endpoints:
+            yield gauge

@@ -235,6 +235,20 @@ def deposit(perp: Perp, tokens: Tokens, owner: Address, usdc_units: int) -> tupl
     )
 
 
+def approve_delegate(perp: Perp, owner: Address, delegate: Address) -> Tx:
+    """Return the transaction that lets *delegate* open and close positions of *owner*."""
+    return _call(owner, perp.delegate_approval, "approve(address,uint8)", delegate, 1)
+
+
+def deposit_for(perp: Perp, tokens: Tokens, payer: Address, trader: Address, usdc_units: int) -> Tx:
+    """Return the transaction that pays collateral in for *trader*.
+
+    *payer* has deposited for itself before, and so approved the vault.
+    """
+    paid = (trader, tokens.usdc, usdc_units)
+    return _call(payer, perp.vault, "depositFor(address,address,uint256)", *paid)
+
+
 def add_liquidity(perp: Perp, maker: Address, at_price: float, *, usd: float, width: float) -> Tx:
     """Return the transaction that makes a market of *usd*, half each side, from P/width to P·width.
 

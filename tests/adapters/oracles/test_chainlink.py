@@ -102,12 +102,12 @@ class TestChainlink(OracleConformance):
         ({"decimals": 37}, "implausible decimals"),
     ],
 )
-def test_what_no_market_says_is_bad_data(changes: dict[str, int], sentence: str) -> None:
+def test_o2_o3_o7_what_no_market_says_is_bad_data(changes: dict[str, int], sentence: str) -> None:
     assert sentence in refusal(market(**changes))
 
 
 @pytest.mark.parametrize("bounds", [{"min_price": 2_345.678}, {"max_price": 2_000.0}])
-def test_the_owners_bounds_are_narrower(bounds: dict[str, float]) -> None:
+def test_o7_the_owners_bounds_are_narrower(bounds: dict[str, float]) -> None:
     assert "outside the owner's bounds" in refusal(market(), Chainlink(config(**bounds)))
 
 
@@ -123,7 +123,7 @@ def test_decimals_are_held_to_the_configuration() -> None:
     assert "A person must look" in refusal(market(), oracle)
 
 
-def test_decimals_that_change_with_the_phase_stop_the_feed() -> None:
+def test_o4_decimals_that_change_with_the_phase_stop_the_feed() -> None:
     oracle = Chainlink(config())
     read(Replay(market()), oracle)
     later = market(round_id=(7 << 64) + 1, aggregator=SECOND, decimals=18)

@@ -89,7 +89,7 @@ def test_an_answer_from_the_future_is_passed_on_with_its_time(
     ],
 )
 @pytest.mark.parametrize("known", [True, False])
-def test_an_impossible_answer_is_bad_data(
+def test_o2_an_impossible_answer_is_bad_data(
     world: World, evm_of: Connect, answer: int, sentence: str, *, known: bool
 ) -> None:
     evm, oracle = evm_of(world), feed_of(world)
@@ -101,7 +101,7 @@ def test_an_impossible_answer_is_bad_data(
     assert quote(evm, oracle).price == 2_000.0
 
 
-def test_a_round_that_is_not_complete_is_bad_data(world: World, evm_of: Connect) -> None:
+def test_o3_a_round_that_is_not_complete_is_bad_data(world: World, evm_of: Connect) -> None:
     actions.set_feed(world, 2_000 * 10**8, updated_at_s=0)
     assert "not complete" in refusal(evm_of(world), feed_of(world))
 
@@ -120,7 +120,7 @@ def emitted(world: World, since: int) -> list[tuple[str, bytes]]:
     return [(log["address"], bytes.fromhex(log["topics"][0][2:])) for log in logs]
 
 
-def test_a_new_phase_is_followed(world: World, evm_of: Connect) -> None:
+def test_o9_a_new_phase_is_followed(world: World, evm_of: Connect) -> None:
     evm, oracle = evm_of(world), feed_of(world)
     quote(evm, oracle)
     (before,) = oracle.watch()
@@ -136,7 +136,7 @@ def test_a_new_phase_is_followed(world: World, evm_of: Connect) -> None:
     assert (watch.address.lower(), watch.topic) in emitted(world, since)
 
 
-def test_a_new_phase_with_other_decimals_needs_a_person(world: World, evm_of: Connect) -> None:
+def test_o4_a_new_phase_with_other_decimals_needs_a_person(world: World, evm_of: Connect) -> None:
     evm, oracle = evm_of(world), feed_of(world)
     quote(evm, oracle)
     actions.new_phase(world, 2_100.0, decimals=18)
@@ -144,7 +144,7 @@ def test_a_new_phase_with_other_decimals_needs_a_person(world: World, evm_of: Co
     assert "decimals changed" in refusal(evm, oracle)
 
 
-def test_decimals_are_held_to_the_configuration(world: World, evm_of: Connect) -> None:
+def test_o4_decimals_are_held_to_the_configuration(world: World, evm_of: Connect) -> None:
     assert "decimals changed" in refusal(evm_of(world), feed_of(world, decimals=18))
     assert quote(evm_of(world), feed_of(world, decimals=8)).price == 2_000.0
 
@@ -167,7 +167,7 @@ def test_an_address_without_code_is_bad_data(world: World, evm_of: Connect) -> N
     assert "no code" in refusal(evm_of(world), feed_of(world, feed=nobody))
 
 
-def test_a_feed_whose_code_disappears_is_bad_data(world: World, evm_of: Connect) -> None:
+def test_o9_a_feed_whose_code_disappears_is_bad_data(world: World, evm_of: Connect) -> None:
     evm, oracle = evm_of(world), feed_of(world)
     quote(evm, oracle)
     world.chain.rpc.call("anvil_setCode", world.feed, "0x")

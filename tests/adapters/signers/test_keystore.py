@@ -13,9 +13,9 @@ from keeper.adapters.signers.keystore import Keystore
 from keeper.model.chain import ChainId
 from keeper.model.errors import ConfigError
 from keeper.testing.conformance.signer import SignerConformance, assert_hidden, signer_frames
+from tests.canary import PASSWORD
 
 CANARY = "c0ffee5ecade" + "0123456789abcdef" * 3 + "beef"
-PASSWORD = "correct-horse-canary"  # noqa: S105  # the test's own
 CHAIN = ChainId(10)
 
 

@@ -55,7 +55,7 @@ def test_a_public_test_key_is_refused_on_a_real_chain() -> None:
         build(public)
 
 
-def test_the_configuration_takes_a_name_and_refuses_the_key_itself() -> None:
+def test_f7_the_configuration_takes_a_name_and_refuses_the_key_itself() -> None:
     decoded = msgspec.convert({"variable": "KEEPER_KEY"}, PrivateKey.Config)
     assert decoded.variable == "KEEPER_KEY"
     with pytest.raises(ConfigError) as caught:
@@ -64,7 +64,7 @@ def test_the_configuration_takes_a_name_and_refuses_the_key_itself() -> None:
 
 
 @pytest.mark.anvil
-def test_a_signed_transaction_is_accepted_by_its_chain_and_by_no_other() -> None:
+def test_x9_a_signed_transaction_is_accepted_by_its_chain_and_by_no_other() -> None:
     with start_anvil() as home, start_anvil(Options(chain_id=1337)) as elsewhere:
         chain, other = Chain(home.http_url), Chain(elsewhere.http_url)
         signer = build(CANARY, ChainId(home.chain_id))

@@ -5,15 +5,19 @@ import pytest
 from keeper.model.chain import Address, BlockRef, Fees
 from keeper.model.events import (
     Adopted,
+    CodeSeen,
     Decided,
     Event,
     Halted,
     Intended,
+    Placed,
+    Progressed,
     Resumed,
     Sent,
     Settled,
     Signed,
     Troubled,
+    Unseen,
 )
 from keeper.model.flow import (
     Attempt,
@@ -25,6 +29,7 @@ from keeper.model.flow import (
     Hold,
     Intent,
     Outcome,
+    Progress,
     Reasoning,
 )
 
@@ -85,8 +90,13 @@ def one_of_each(decided: Decided, settled: Settled) -> tuple[Event, ...]:
         Intended(intent, 1),
         Signed(attempt),
         Sent("i1", attempt.hash, "accepted", 1),
+        Unseen("i1", 4, 9, 1),
+        Placed("i1", "0x07", 90_000, 10**9, 1),
+        Progressed("i1", Progress("open", None), 9, 1),
+        Progressed("i1", Progress("filled", settled.outcome.fill), 9, 1),
         settled,
         Adopted(ACCOUNT, 9, 1),
+        CodeSeen(ACCOUNT, "0xc0de", 1),
         Troubled("Transient", "no answer from https://rpc.example/v1/SECRET", 1),
         Halted("the key was used elsewhere", 1),
         Resumed("checked", 1),

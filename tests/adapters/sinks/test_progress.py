@@ -29,7 +29,7 @@ def progress(clock: HandClock) -> Progress:
     return Progress(clock, ("eth-lp",), limit_s=30)
 
 
-def test_before_the_first_decision_it_is_not_healthy(progress: Progress) -> None:
+def test_p7_before_the_first_decision_it_is_not_healthy(progress: Progress) -> None:
     verdict = progress.verdict()
     assert (verdict.healthy, verdict.last_decision_age_s) == (False, None)
 
@@ -42,7 +42,7 @@ def test_a_recent_decision_is_healthy(
     assert progress.verdict().healthy
 
 
-def test_a_decision_longer_ago_than_the_limit_is_not(
+def test_p7_a_decision_longer_ago_than_the_limit_is_not(
     progress: Progress, clock: HandClock, decided: Decided
 ) -> None:
     progress.tell(decided)
@@ -56,7 +56,7 @@ def test_a_decision_longer_ago_than_the_limit_is_not(
     "trouble",
     [Troubled("Transient", "no answer", 1), Decided("eth-lp", Hold("the feed is stale"), 1, ())],
 )
-def test_trouble_is_not_progress(
+def test_p7_trouble_is_not_progress(
     progress: Progress, clock: HandClock, decided: Decided, trouble: Event
 ) -> None:
     progress.tell(decided)
@@ -73,7 +73,7 @@ def test_other_events_are_no_progress(progress: Progress, one_of_each: tuple[Eve
     assert progress.verdict().last_decision_age_s is None
 
 
-def test_one_stuck_book_among_others_is_seen(clock: HandClock, decided: Decided) -> None:
+def test_p7_one_stuck_book_among_others_is_seen(clock: HandClock, decided: Decided) -> None:
     progress = Progress(clock, ("eth-lp", "btc"), limit_s=30)
     progress.tell(decided)
     assert not progress.verdict().healthy
@@ -81,6 +81,14 @@ def test_one_stuck_book_among_others_is_seen(clock: HandClock, decided: Decided)
     assert progress.verdict().healthy
     clock.ms += 31_000
     progress.tell(decided)
+    assert not progress.verdict().healthy
+
+
+def test_a_keeper_that_stands_by_is_healthy_and_says_who_leads(progress: Progress) -> None:
+    progress.stand("another leads")
+    verdict = progress.verdict()
+    assert (verdict.healthy, verdict.reason) == (True, "stands by: another leads")
+    progress.stand(None)
     assert not progress.verdict().healthy
 
 

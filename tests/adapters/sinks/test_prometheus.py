@@ -3,7 +3,7 @@
 import pytest
 from msgspec import structs
 
-from keeper.adapters.sinks.prometheus import Prometheus, Readings, Requests
+from keeper.adapters.sinks.prometheus import EndpointReading, Prometheus, Readings, Requests
 from keeper.model.events import Decided, Event
 
 
@@ -65,9 +65,18 @@ READINGS = Readings(
     last_tick_at_ms=1_790_000_000_000,
     last_tick_s=0.02,
     misfires=1,
+    leads=True,
     feed_connected=True,
     feed_reconnects=2,
     requests={"eth_call": Requests(count=9, failures=1, seconds=0.5)},
+    endpoints={
+        "a": EndpointReading(
+            usable=True, serving=True, head=10, lag_blocks=0, latency_s=0.01, error_rate=0.25
+        ),
+        "b": EndpointReading(
+            usable=False, serving=False, head=None, lag_blocks=None, latency_s=None, error_rate=1.0
+        ),
+    },
 )
 
 
@@ -78,11 +87,19 @@ READINGS = Readings(
         ("keeper_tick_seconds", {}, 0.02),
         ("keeper_last_tick_timestamp_seconds", {}, 1_790_000_000),
         ("keeper_misfires_total", {}, 1),
+        ("keeper_leads", {}, 1),
         ("keeper_feed_connected", {}, 1),
         ("keeper_feed_reconnects_total", {}, 2),
         ("keeper_rpc_calls_total", {"method": "eth_call"}, 9),
         ("keeper_rpc_failures_total", {"method": "eth_call"}, 1),
         ("keeper_rpc_seconds_total", {"method": "eth_call"}, 0.5),
+        ("keeper_endpoint_usable", {"endpoint": "a"}, 1),
+        ("keeper_endpoint_usable", {"endpoint": "b"}, 0),
+        ("keeper_endpoint_serving", {"endpoint": "a"}, 1),
+        ("keeper_endpoint_head", {"endpoint": "a"}, 10),
+        ("keeper_endpoint_lag_blocks", {"endpoint": "a"}, 0),
+        ("keeper_endpoint_latency_seconds", {"endpoint": "a"}, 0.01),
+        ("keeper_endpoint_error_ratio", {"endpoint": "b"}, 1),
     ],
 )
 def test_the_machinery_is_read_when_the_page_is_made(
@@ -99,6 +116,14 @@ def test_what_is_not_there_is_not_shown_as_zero() -> None:
     sample = metrics.registry.get_sample_value
     assert sample("keeper_feed_reconnects_total") is None
     assert sample("keeper_last_tick_timestamp_seconds") is None
+    assert sample("keeper_endpoint_head", {"endpoint": "b"}) is None
+    assert sample("keeper_endpoint_lag_blocks", {"endpoint": "b"}) is None
+
+
+def test_a_single_node_has_no_endpoints_to_compare() -> None:
+    metrics = Prometheus()
+    metrics.pull(lambda: structs.replace(READINGS, endpoints={}))
+    assert b"keeper_endpoint" not in metrics.page()
 
 
 def test_two_keepers_in_one_process_do_not_share_numbers(decided: Decided) -> None:

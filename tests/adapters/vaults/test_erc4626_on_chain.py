@@ -149,7 +149,9 @@ def test_an_address_without_code_is_bad_data(world: World, evm_of: Connect) -> N
     assert isinstance(read_all(evm, evm.head(), {"v": vault.read()})["v"], BadData)
 
 
-def test_a_vault_whose_code_disappears_is_bad_data_not_zero(world: World, evm_of: Connect) -> None:
+def test_a1_a_vault_whose_code_disappears_is_bad_data_not_zero(
+    world: World, evm_of: Connect
+) -> None:
     evm, vault = evm_of(world), vault_of(world)
     weth(evm, world, vault)
     world.chain.rpc.call("anvil_setCode", world.vault, "0x")

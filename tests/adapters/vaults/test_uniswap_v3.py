@@ -388,12 +388,12 @@ class TestPositionsThatAreRefused:
         said = refusal(world({1: Nft(lower=ticks[0], upper=ticks[1])}))
         assert "a range no pool can have" in said
 
-    def test_an_owner_of_more_than_can_be_read(self) -> None:
+    def test_a6_an_owner_of_more_than_can_be_read(self) -> None:
         recording = world({})
         recording[BALANCE_OF(NPM, OWNER)] = (100_001,)
         assert "too many positions" in refusal(recording)
 
-    def test_an_enumeration_that_repeats(self) -> None:
+    def test_a6_an_enumeration_that_repeats(self) -> None:
         recording = world({1: Nft(), 2: Nft()})
         recording[TOKEN_OF_OWNER_BY_INDEX(NPM, OWNER, 1)] = (1,)
         assert "repeat" in refusal(recording)

@@ -319,7 +319,7 @@ class TestWhatHappensBetweenTwoReads:
         assert after != before
 
 
-def test_two_hundred_positions_in_four_ranges(world: World, evm_of: Connect) -> None:
+def test_a6_two_hundred_positions_in_four_ranges(world: World, evm_of: Connect) -> None:
     alice, evm = world.accounts.alice, evm_of(world)
     small = [Range(P / (1.1 + n / 10), P * (1.1 + n / 10), 10**16, 20 * 10**6) for n in range(4)]
     mints = [uniswap_v3.mint(world.uniswap, alice.address, small[n % 4]) for n in range(200)]

@@ -318,7 +318,7 @@ def test_an_order_fits_its_gas(desk: Desk) -> None:
     assert max(used) < 2_000_000 / 2
 
 
-def test_a_fill_of_somebody_else_is_not_ours(desk: Desk) -> None:
+def test_x7_a_fill_of_somebody_else_is_not_ours(desk: Desk) -> None:
     receipt = Desk(desk.world, desk.world.accounts.liquidator).send(desk.intent(-1.0))
     assert receipt["status"] == "0x1"
     assert desk.venue.fill(logs_of(receipt)) is None
@@ -391,7 +391,7 @@ def test_the_bound_has_the_fee_inside(desk: Desk, units: float) -> None:
     assert "CH_T" in desk.refusal(desk.intent(units, worst_price=promised.price))
 
 
-def test_a_market_that_moved_before_inclusion_reverts_and_costs_only_gas(desk: Desk) -> None:
+def test_a2_a_market_that_moved_before_inclusion_reverts_and_costs_only_gas(desk: Desk) -> None:
     before = desk.state()
     tight = desk.venue.preview(desk.intent(-20.0), desk.returned(desk.intent(-20.0))).price * 0.998
     intent = desk.intent(-20.0, worst_price=tight)
@@ -452,7 +452,7 @@ def test_a_trade_beyond_all_liquidity_fills_nothing(desk: Desk, units: float) ->
     assert classify(revert_data(caught.value)).kind in ("liquidity", "price_band")
 
 
-def test_a_paused_market_and_a_paused_venue_are_explained(desk: Desk) -> None:
+def test_v6_a_paused_market_and_a_paused_venue_are_explained(desk: Desk) -> None:
     perp, owner = desk.world.perp, desk.world.accounts.deployer
     call(desk.world, owner, perp.base_token, "pause()")
     assert "CH_MNO" in desk.refusal(desk.intent(-1.0))

@@ -9,17 +9,21 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from dotenv import dotenv_values
 from msgspec import Meta, Struct
+from msgspec.json import encode
 from msgspec.structs import replace
 
 from keeper.adapters.chain.endpoint import Endpoint
+from keeper.adapters.guarded import GuardConfig
 from keeper.adapters.health import loopback
+from keeper.adapters.stores.postgres.config import PostgresConfig
 from keeper.adapters.stores.sqlite import SqliteJournal
-from keeper.adapters.tables import Source, Table, convert
+from keeper.adapters.tables import TAG, Source, Table, convert
 from keeper.core.decide import Policy
 from keeper.core.limits import Limits
 from keeper.core.tx_steps import TxPolicy
@@ -38,8 +42,17 @@ class ChainConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     chain_id: Annotated[int, Meta(gt=0)]
     """What the node must say it is; anything else is refused at start."""
-    rpc: Secret
-    """http(s) URL or path of an IPC socket; `${NAME}` is filled from the environment."""
+    rpc: tuple[Secret, ...]
+    """http(s) URL or path of an IPC socket, or a list of several; `${NAME}` is filled from the
+    environment. The first is preferred where nothing else decides."""
+    quorum: Annotated[int, Meta(gt=0)] = 1
+    """How many of `rpc` must agree on what was read before a trade that adds risk."""
+    max_lag_blocks: Annotated[int, Meta(gt=0)] = 3
+    """An endpoint further behind the others is not read."""
+    private: tuple[Secret, ...] = ()
+    """Endpoints that transactions are sent to first, and that are never read."""
+    public_after_s: float = 30.0
+    """With `private`: after so long the same bytes are sent to `rpc`, too."""
     ws: Secret | None = None
     """WebSocket URL of the feed that rings the bell; left out, `rpc` is asked for news every
     `block_time`."""
@@ -48,10 +61,17 @@ class ChainConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Deadline of every question to the node."""
     block_time_s: float = 12.0
     """How often a block is expected; the feed is taken for dead after a few of them."""
+    finality: Literal["safe", "finalized"] | None = None
+    """The node's tag that a receipt must have reached besides `confirmations`."""
+    rollup: Literal["op_stack"] | None = None
+    """What the chain charges beyond gas; Arbitrum has it inside its gas."""
 
     def __post_init__(self) -> None:
         """Refuse addresses that no transport could use."""
-        _check_scheme("rpc", self.rpc, {"http", "https", "ipc"})
+        for key, urls in (("rpc", self.rpc), ("private", self.private)):
+            for url in urls:
+                _check_scheme(key, url, {"http", "https", "ipc"})
+        _check_endpoints(self)
         if self.ws is not None:
             _check_scheme("ws", self.ws, {"ws", "wss"})
 
@@ -142,9 +162,10 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Oracle of the coin that pays for gas."""
     transactions: TxPolicy
     books: tuple[BookConfig, ...]
-    journal: SqliteJournal.Config = SqliteJournal.Config()
+    journal: SqliteJournal.Config | PostgresConfig = SqliteJournal.Config()
     triggers: TriggersConfig = TriggersConfig()
     service: ServiceConfig = ServiceConfig()
+    guard: GuardConfig | None = None
 
     def __post_init__(self) -> None:
         """Refuse books that would fight over a name or over a hedge."""
@@ -153,6 +174,13 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         twice = [name for name, n in Counter(book.name for book in self.books).items() if n > 1]
         if twice:
             raise ConfigError("two books have one name", name=twice[0])
+        if self.chain.private and self.chain.public_after_s >= self.transactions.bump_after_s:
+            raise ConfigError(
+                "chain.public_after must be below transactions.bump_after",
+                remedy="a transaction that is replaced first would never be sent to everybody",
+                public_after_s=self.chain.public_after_s,
+                bump_after_s=self.transactions.bump_after_s,
+            )
         for i, book in enumerate(self.books):
             for other in self.books[:i]:
                 if book.venue.entries == other.venue.entries:
@@ -167,6 +195,31 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Return the chain that everything here is about."""
         return ChainId(self.chain.chain_id)
 
+    @property
+    def journal_file(self) -> Path:
+        """Return where the journal lies.
+
+        Raises:
+            ConfigError: It is not in a file.
+
+        """
+        if isinstance(self.journal, PostgresConfig):
+            raise ConfigError(
+                "this needs a journal in a file", remedy='set type = "sqlite" in [journal]'
+            )
+        return Path(self.journal.path)
+
+    @property
+    def fingerprint(self) -> str:
+        """Return a hash of everything here that decides or limits a trade.
+
+        Where the node, the journal, the key and the service are may differ between two hosts that
+        keep the same books.
+        """
+        deciding = (self.chain.chain_id, self.chain.multicall, self.native_price, self.books)
+        told = (*deciding, self.transactions, self.triggers)
+        return sha256(encode(told, enc_hook=_entries, order="deterministic")).hexdigest()
+
 
 def load(path: str | Path = "keeper.toml", environ: Mapping[str, str] | None = None) -> Config:
     """Return the configuration at *path*, checked, its own paths made absolute.
@@ -180,7 +233,9 @@ def load(path: str | Path = "keeper.toml", environ: Mapping[str, str] | None = N
     path = Path(path)
     document = _parse(path)
     source = Source(path.name, environ=environment(path, environ))
-    config = convert(document, Config, source)
+    config = convert(_with_a_journal(document), Config, source)
+    if isinstance(config.journal, PostgresConfig):
+        return config
     journal = path.parent.absolute() / Path(config.journal.path).expanduser()
     return replace(config, journal=replace(config.journal, path=str(journal)))
 
@@ -200,6 +255,20 @@ def environment(path: Path, environ: Mapping[str, str] | None = None) -> Mapping
         raise ConfigError(".env cannot be read", path=dotenv, reason=_reason(error)) from None
     base = {name: value for name, value in found.items() if value is not None}
     return base | dict(os.environ if environ is None else environ)
+
+
+def _with_a_journal(document: dict[str, Any]) -> dict[str, Any]:
+    """Return *document* with the type of its journal written out: a file unless it says more."""
+    journal = document.get("journal", {})
+    if not isinstance(journal, dict):
+        return document
+    return document | {"journal": {TAG: "sqlite"} | journal}
+
+
+def _entries(value: object) -> object:
+    if isinstance(value, Source):
+        return None  # where a table stands decides nothing
+    raise NotImplementedError
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -239,6 +308,23 @@ def _check_cron(expression: str) -> None:
             "cron must name its weekdays",
             value=expression,
             remedy='numbers mean different days in different programs: write "0 8 * * mon-fri"',
+        )
+
+
+def _check_endpoints(chain: ChainConfig) -> None:
+    if not chain.rpc:
+        raise ConfigError("chain.rpc names no node", remedy="write an address, or a list of some")
+    urls = [url.reveal() for url in (*chain.rpc, *chain.private)]
+    twice = [url for url, n in Counter(urls).items() if n > 1]
+    if twice:
+        raise ConfigError(
+            "one endpoint stands there twice: it would confirm itself", value=Endpoint(twice[0])
+        )
+    if chain.quorum > len(chain.rpc):
+        raise ConfigError(
+            "more endpoints must agree than there are: nothing would ever be traded",
+            quorum=chain.quorum,
+            endpoints=len(chain.rpc),
         )
 
 

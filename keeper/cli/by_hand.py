@@ -7,22 +7,23 @@ from typing import Any
 import click
 
 from keeper.adapters.clock import SystemClock
-from keeper.adapters.stores.sqlite import SqliteJournal
 from keeper.cli import journal_view
 from keeper.cli.command import Command
 from keeper.cli.desk import open_desk
 from keeper.cli.exit_codes import Exit
-from keeper.cli.holder import acting_pid
-from keeper.cli.opening import acting, beside, configured, journal_path
+from keeper.cli.holder import leader
+from keeper.cli.opening import acting, beside, configured, looking
 from keeper.cli.output import emit
 from keeper.cli.recorder import Recorder
 from keeper.cli.setting import Setting
 from keeper.cli.tick import rehearse
 from keeper.config import Config
+from keeper.engine.leadership import Leadership
 from keeper.engine.loop import Loop
 from keeper.engine.mailbox import Mailbox
 from keeper.model.errors import Fatal
 from keeper.model.flow import Command as Wish
+from keeper.ports.acting import Archive
 
 LOOK_S = 0.25
 """Pause between two looks while waiting."""
@@ -63,7 +64,9 @@ def _obey(setting: Setting, wish: Wish, *, dry: bool, wait_s: float) -> Exit:
     config = configured(setting)
     if dry:
         return rehearse(setting, config, command=wish)
-    if acting_pid(journal_path(config)) is not None:
+    with looking(config) as journal:
+        holder = leader(config, journal)
+    if holder is not None:
         return _ask(setting, wish, wait_s)
     return _do(setting, config, wish, wait_s)
 
@@ -85,7 +88,7 @@ def _do(setting: Setting, config: Config, wish: Wish, wait_s: float) -> Exit:
     recorder = Recorder()
     with acting(config) as journal, open_desk(config, journal, sinks=(recorder,)) as desk:
         _refuse_if_halted(journal, wish)
-        loop = Loop(desk, Mailbox())
+        loop = Loop(desk, Mailbox(), leadership=Leadership(journal))
         deadline = time.monotonic() + wait_s
         loop.turn(frozenset({"person"}) if journal.open() else frozenset())
         asked_at_ms = SystemClock().now_ms()
@@ -102,7 +105,7 @@ def _do(setting: Setting, config: Config, wish: Wish, wait_s: float) -> Exit:
         return code if served else max(code, recorder.exit)
 
 
-def _refuse_if_halted(journal: SqliteJournal, wish: Wish) -> None:
+def _refuse_if_halted(journal: Archive, wish: Wish) -> None:
     if (halted := journal.halted()) is not None:
         raise Fatal(
             "trading is halted",
@@ -111,18 +114,18 @@ def _refuse_if_halted(journal: SqliteJournal, wish: Wish) -> None:
         )
 
 
-def _is_done(journal: SqliteJournal, request_id: int) -> bool:
+def _is_done(journal: Archive, request_id: int) -> bool:
     return journal.is_served(request_id) and not journal.open()
 
 
-def _is_over(journal: SqliteJournal, request_id: int, recorder: Recorder) -> bool:
+def _is_over(journal: Archive, request_id: int, recorder: Recorder) -> bool:
     """Return whether it is done, or will not be: a refusal does not get better by asking again."""
     refused = recorder.exit in (Exit.CONFIG, Exit.REJECTED, Exit.HALTED)
     return _is_done(journal, request_id) or (refused and not journal.open())
 
 
 def _report(
-    setting: Setting, journal: SqliteJournal, wish: Wish, request_id: int, asked_at_ms: int
+    setting: Setting, journal: Archive, wish: Wish, request_id: int, asked_at_ms: int
 ) -> Exit:
     served, pending = journal.is_served(request_id), journal.open()
     records = tuple(record for record in journal.intents() if record.at_ms >= asked_at_ms)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import click
 
 from keeper.bootstrap import Node, open_node, set_desk
-from keeper.cli import doctor_book, doctor_local, doctor_node, doctor_view
+from keeper.cli import doctor_book, doctor_endpoints, doctor_local, doctor_node, doctor_view
 from keeper.cli.command import Command
 from keeper.cli.doctor_view import Check
 from keeper.cli.exit_codes import Exit
@@ -40,6 +40,7 @@ def examine(setting: Setting, config: Config) -> Iterator[Check]:
     checked, account = doctor_local.key(config)
     yield checked
     yield from doctor_local.journal(config)
+    yield from doctor_endpoints.endpoints(config)
     node = open_node(config)
     try:
         found, reachable = doctor_node.node(node, config)
@@ -64,6 +65,7 @@ def _trade(config: Config, node: Node) -> Iterator[Check]:
         head = desk.chain.head()
         yield from doctor_node.gas(node, desk, head, config)
         yield doctor_node.nonce(node, desk)
+        yield from doctor_node.guard(node, desk, head, config)
         yield doctor_book.native_price(desk, head)
         for book in desk.books:
             yield from doctor_book.book(desk, book, head)

@@ -2,18 +2,19 @@
 
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
 from keeper.adapters.eip1559 import curve
-from keeper.adapters.stores.sqlite import SqliteJournal
+from keeper.adapters.stores.postgres.config import PostgresConfig
 from keeper.bootstrap import open_signer
 from keeper.cli.doctor_view import Check
-from keeper.cli.holder import acting_pid
-from keeper.cli.opening import journal_path
+from keeper.cli.holder import leader
+from keeper.cli.opening import journal_path, open_beside
 from keeper.config import Config
 from keeper.model.chain import Address
-from keeper.model.errors import ConfigError, Fatal
+from keeper.model.errors import ConfigError, Fatal, Transient
 
 
 def signing() -> Check:
@@ -47,19 +48,18 @@ def secrets_file(config_file: Path) -> Iterator[Check]:
 
 def journal(config: Config) -> Iterator[Check]:
     """Check that the journal is whole, and what state it is in."""
-    path = journal_path(config)
-    if not path.exists():
-        yield Check("journal", "ok", f"none yet; the first start makes {path}")
+    in_file = not isinstance(config.journal, PostgresConfig)
+    if in_file and not journal_path(config).exists():
+        yield Check("journal", "ok", f"none yet; the first start makes {journal_path(config)}")
         return
     try:
-        with SqliteJournal.beside(path, config.chain_id) as store:
+        with closing(open_beside(config)) as store:
             proof = store.verify()
-            halted, pending = store.halted(), store.open()
-    except (ConfigError, Fatal) as broken:
+            halted, pending, holder = store.halted(), store.open(), leader(config, store)
+    except (ConfigError, Fatal, Transient) as broken:
         yield Check("journal", "fail", broken.message, broken.remedy)
         return
-    pid = acting_pid(path)
-    user = f"process {pid} acts on it" if pid else "nobody acts on it"
+    user = f"process {holder} acts on it" if holder else "nobody acts on it"
     yield Check("journal", "ok", f"{proof.events:,} events, hashes agree; {user}")
     if halted is not None:
         yield Check("trading", "warn", f"halted: {halted}", "`keeper resume` when it is safe")

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from time import perf_counter
 from typing import Any, Final
 
-from keeper.adapters.abi import function
+from keeper.adapters.abi import checksum_address, function
 from keeper.adapters.chain.endpoint import Endpoint
 from keeper.adapters.clock import SystemClock
+from keeper.adapters.guarded import OWNER, SEQUENCE
 from keeper.bootstrap import Node
 from keeper.cli.doctor_view import Check
 from keeper.cli.numbers import duration, plain
@@ -31,7 +32,8 @@ _PEOPLE: Final = frozenset({"holder", "owner", "trader"})
 
 def node(node: Node, config: Config) -> tuple[list[Check], bool]:
     """Check that the node answers and serves the configured chain."""
-    name = str(Endpoint(config.chain.rpc.reveal()))
+    several = f"one of {len(config.chain.rpc)} endpoints"
+    name = several if node.pool else str(Endpoint(config.chain.rpc[0].reveal()))
     began = perf_counter()
     try:
         node.evm.connect()
@@ -132,15 +134,34 @@ def gas(node: Node, desk: Desk, head: BlockRef, config: Config) -> Iterator[Chec
         yield Check("gas price", "ok", told)
 
 
+def guard(node: Node, desk: Desk, head: BlockRef, config: Config) -> Iterator[Check]:
+    """Check that the configured guard is there and obeys the signer; nothing without one."""
+    if config.guard is None:
+        return
+    at, account = config.guard.address, desk.hands.signer.address
+    owner, count = node.evm.answer((OWNER(at), SEQUENCE(at)), head)
+    if isinstance(owner, CallReverted) or isinstance(count, CallReverted):
+        yield Check("guard", "fail", f"{at} is no IntentGuard", "correct [guard] address")
+    elif checksum_address(owner[0]) != account:
+        found = f"it obeys {owner[0]}, and the signer is {account}"
+        yield Check("guard", "fail", found, "deploy one for this signer")
+    else:
+        yield Check("guard", "ok", f"{count[0]:,} hedges so far")
+
+
+VOUCH: Final = "if you know what sent them, the next start needs --adopt; docs/runbook.md"
+
+
 def nonce(node: Node, desk: Desk) -> Check:
     """Check that chain and journal agree on what the account has done."""
     account = desk.hands.signer.address
     on_chain, journalled = node.evm.nonce(account), desk.hands.log.journal.next_nonce(account)
     if journalled is None:
-        return Check("nonce", "ok", f"{on_chain} on the chain, none in the journal yet")
-    if on_chain > journalled:
+        found = f"{on_chain} on the chain, none in the journal yet"
+        return Check("nonce", "warn", found, VOUCH) if on_chain else Check("nonce", "ok", found)
+    if on_chain > journalled and not desk.hands.log.journal.open():
         found = f"{on_chain} on the chain, {journalled} in the journal: the key was used by hand"
-        return Check("nonce", "warn", found, "use the key for nothing else")
+        return Check("nonce", "warn", found, VOUCH)
     if on_chain < journalled and not desk.hands.log.journal.open():
         found = f"{on_chain} on the chain, {journalled} in the journal: another chain's journal?"
         return Check("nonce", "fail", found, "check [chain] rpc and [journal] path")

@@ -3,13 +3,12 @@
 from enum import IntEnum
 
 from keeper.model.errors import (
-    BadData,
     ConfigError,
     Fatal,
     KeeperError,
     Rejected,
-    Transient,
     Uncertain,
+    Warned,
 )
 
 
@@ -36,13 +35,13 @@ def exit_code(error: KeeperError) -> Exit:
     match error:
         case ConfigError():
             return Exit.CONFIG
-        case Transient() | BadData():
-            return Exit.UNREADABLE
         case Rejected():
             return Exit.REJECTED
         case Uncertain():
             return Exit.OPEN
         case Fatal():
             return Exit.HALTED
+        case Warned():
+            return Exit.OK
         case _:
             return Exit.UNREADABLE

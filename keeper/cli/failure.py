@@ -3,8 +3,8 @@
 from textwrap import fill
 from typing import Any
 
-from keeper.adapters.redact import redact
 from keeper.cli.exit_codes import Exit, exit_code
+from keeper.core.redact import redact
 from keeper.model.errors import KeeperError
 
 WIDTH = 96

@@ -53,7 +53,7 @@ def fork(ctx: click.Context, *, rpc_url: str | None, block: int | None, ticks: i
     """
     setting = ctx.ensure_object(Setting)
     config = configured(setting)
-    source = rpc_url or config.chain.rpc.reveal()
+    source = rpc_url or config.chain.rpc[0].reveal()
     options = Options(chain_id=config.chain_id, fork_url=source, fork_block=block)
     with start_anvil(options) as anvil:
         recorder, halted = _rehearse(config, anvil, ticks)
@@ -75,7 +75,7 @@ def _rehearse(config: Config, anvil: Node, ticks: int) -> tuple[Recorder, str | 
     node = open_node(config, anvil.http_url)
     with SqliteJournal.in_memory(config.chain_id) as journal:
         desk = set_desk(config, node, journal, clock=ForkClock(chain), sinks=(recorder,))
-        loop = Loop(desk, Mailbox())
+        loop = Loop(desk, Mailbox(), adopt=True)  # the copy's past is the real account's
         try:
             for _ in range(ticks):
                 loop.turn(frozenset({"fork"}))

@@ -4,6 +4,18 @@ import fcntl
 import os
 from pathlib import Path
 
+from keeper.adapters.stores.postgres.config import PostgresConfig
+from keeper.config import Config
+from keeper.ports.acting import Archive
+
+
+def leader(config: Config, journal: Archive) -> str | None:
+    """Return who acts on *journal*: a process id on this host, or the holder of a live lease."""
+    if not isinstance(config.journal, PostgresConfig):
+        return acting_pid(config.journal_file)
+    tenure = journal.tenure()
+    return tenure.holder if tenure is not None and tenure.is_live else None
+
 
 def acting_pid(journal: Path) -> str | None:
     """Return the process id of the keeper that holds the journal's lock; None if none does."""

@@ -2,21 +2,25 @@
 
 from typing import Any, assert_never
 
-from keeper.adapters.stores.sqlite.reading import Entry, Record
 from keeper.cli.numbers import moment, plain, signed, usd
 from keeper.model.events import (
     Adopted,
+    CodeSeen,
     Decided,
     Event,
     Halted,
     Intended,
+    Placed,
+    Progressed,
     Resumed,
     Sent,
     Settled,
     Signed,
     Troubled,
+    Unseen,
 )
 from keeper.model.flow import Attempt, Intent, Outcome
+from keeper.model.records import Entry, Record
 from keeper.model.units import GWEI
 
 SHORT_ID = 12
@@ -74,6 +78,8 @@ def attempt_document(attempt: Attempt) -> dict[str, Any]:
         "max_fee_wei": attempt.fees.max_fee_wei,
         "tip_wei": attempt.fees.tip_wei,
         "signed_at_ms": attempt.signed_at_ms,
+        "purpose": attempt.purpose,
+        "gas_limit": attempt.gas_limit,
     }
 
 
@@ -88,25 +94,56 @@ def happening(event: Event) -> str:
             return f"{moment(at_ms)}  sent      {tx_hash}: {answer}"
         case Settled(outcome=outcome, at_ms=at_ms):
             return f"{moment(at_ms)}  settled   {_status(outcome)}"
-        case Decided() | Adopted() | Halted() | Resumed() | Troubled():
+        case (
+            Placed()
+            | Progressed()
+            | Unseen()
+            | Decided()
+            | Adopted()
+            | CodeSeen()
+            | Halted()
+            | Resumed()
+            | Troubled()
+        ):
             return _aside(event)
         case never:
             assert_never(never)
 
 
-def _aside(event: Decided | Adopted | Halted | Resumed | Troubled) -> str:
-    when = moment(event.at_ms)
+Aside = Placed | Progressed | Unseen | Decided | Adopted | CodeSeen | Halted | Resumed | Troubled
+
+
+def _aside(event: Aside) -> str:
+    name = type(event).__name__.lower()
+    return f"{moment(event.at_ms)}  {name:<9} {_words(event)}"
+
+
+def _words(event: Aside) -> str:
     match event:
         case Decided(book=book, decision=decision):
-            return f"{when}  decided   {type(decision).__name__.lower()} on {book}"
+            return f"{type(decision).__name__.lower()} on {book}"
         case Adopted(account=account, nonce=nonce):
-            return f"{when}  adopted   next nonce {nonce} of {account}"
-        case Halted(reason=reason):
-            return f"{when}  halted    {reason}"
-        case Resumed(reason=reason):
-            return f"{when}  resumed   {reason}"
+            return f"next nonce {nonce} of {account}"
+        case CodeSeen(address=address, code_hash=code_hash):
+            return f"{code_hash} at {address}"
+        case Placed() | Progressed() | Unseen():
+            return _watched(event)
+        case Halted(reason=reason) | Resumed(reason=reason):
+            return reason
         case Troubled(kind=kind, message=message):
-            return f"{when}  troubled  {kind}: {message}"
+            return f"{kind}: {message}"
+        case never:
+            assert_never(never)
+
+
+def _watched(event: Placed | Progressed | Unseen) -> str:
+    match event:
+        case Placed(order=order):
+            return f"order {order} at the venue"
+        case Progressed(progress=progress):
+            return f"the venue says that the order is {progress.state}"
+        case Unseen(nonce=nonce, block_number=number):
+            return f"nonce {nonce} is used, and no receipt is ours at block {number}"
         case never:
             assert_never(never)
 
@@ -126,7 +163,9 @@ def _trade(intent: Intent) -> str:
 
 def _attempt(attempt: Attempt) -> str:
     fee, tip = attempt.fees.max_fee_wei / GWEI, attempt.fees.tip_wei / GWEI
-    return f"{attempt.hash}, nonce {attempt.nonce}, up to {plain(fee)} gwei, tip {plain(tip)} gwei"
+    words = f"nonce {attempt.nonce}, up to {plain(fee)} gwei, tip {plain(tip)} gwei"
+    what = ", cancels" if attempt.purpose == "cancel" else ""
+    return f"{attempt.hash}{what}, {words}"
 
 
 def _status(outcome: Outcome | None) -> str:

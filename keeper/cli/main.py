@@ -12,6 +12,7 @@ COMMANDS = {
     "status": ("status", "Show each book: price, delta, hedge, band, gas."),
     "why": ("why", "Explain the last decisions."),
     "journal": ("journal", "Read and check what was tried."),
+    "fleet": ("fleet", "Show who leads, of all keepers that share a database."),
     "rebalance": ("by_hand", "Trade to the exact target now."),
     "flatten": ("by_hand", "Close the hedge and halt."),
     "halt": ("halt", "Stop trading at once."),
@@ -20,6 +21,7 @@ COMMANDS = {
     "tune": ("tune", "Propose a risk aversion and limits for a risk or a cost."),
     "demo": ("demo", "Play a compressed day on a local chain, and compare."),
     "devnet": ("devnet", "A local chain with real protocols to try it on."),
+    "faultproxy": ("faultproxy", "A node that misbehaves on request, for any bot."),
     "fork": ("fork", "Rehearse on a fork of the configured chain."),
 }
 

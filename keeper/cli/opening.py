@@ -1,13 +1,17 @@
-"""From `--config` to what a command works on: the configuration, and the journal beside it."""
+"""From `--config` to what a command works on: the configuration, and the journal it names."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+from keeper.adapters.candidacy import candidate
+from keeper.adapters.stores.postgres.config import PostgresConfig
 from keeper.adapters.stores.sqlite import SqliteJournal
+from keeper.adapters.stores.sqlite.lease import Terms
 from keeper.cli.setting import Setting
 from keeper.config import Config, load
 from keeper.model.errors import ConfigError
+from keeper.ports.acting import ActingJournal, Archive
 
 
 def configured(setting: Setting, book: str | None = None) -> Config:
@@ -30,44 +34,90 @@ def symbols(config: Config) -> dict[str, str]:
 
 
 def journal_path(config: Config) -> Path:
-    """Return where the journal lies."""
-    return Path(config.journal.path)
+    """Return where the journal lies, if it is a file."""
+    return config.journal_file
 
 
 @contextmanager
-def beside(setting: Setting, book: str | None = None) -> Iterator[tuple[Config, SqliteJournal]]:
+def beside(setting: Setting, book: str | None = None) -> Iterator[tuple[Config, Archive]]:
     """Open the journal to read it, halt, resume or ask, whoever acts on it.
 
     Raises:
         ConfigError: There is none yet, or it cannot be used.
+        Transient: Its database cannot be reached.
 
     """
     config = configured(setting, book)
-    with SqliteJournal.beside(journal_path(config), config.chain_id) as journal:
+    with closing(open_beside(config)) as journal:
         yield config, journal
 
 
-@contextmanager
-def acting(config: Config) -> Iterator[SqliteJournal]:
-    """Open the journal as the one process that acts on it; create it if there is none.
+def open_beside(config: Config) -> Archive:
+    """Return the journal, to read it, halt, resume or ask.
 
     Raises:
-        ConfigError: Another keeper acts on it, or it cannot be used.
+        ConfigError: There is none yet, or it cannot be used.
+        Transient: Its database cannot be reached.
 
     """
-    with SqliteJournal.acting(
-        journal_path(config), config.chain_id, keep_holds_s=config.journal.keep_holds_s
-    ) as journal:
+    if isinstance(config.journal, PostgresConfig):
+        from keeper.adapters.stores.postgres.journal import PostgresJournal
+
+        return PostgresJournal.beside(config.journal, config.chain_id)
+    return SqliteJournal.beside(config.journal.path, config.chain_id)
+
+
+@contextmanager
+def contending(config: Config, *, adopt: bool = False) -> Iterator[ActingJournal]:
+    """Open the journal to act on it whenever this process leads; create it if there is none.
+
+    Raises:
+        ConfigError: It cannot be used.
+        Transient: Its database cannot be reached.
+
+    """
+    with closing(_open_to_act(config, adopt=adopt)) as journal:
         yield journal
 
 
 @contextmanager
-def looking(config: Config) -> Iterator[SqliteJournal]:
+def acting(config: Config, *, adopt: bool = False) -> Iterator[ActingJournal]:
+    """Open the journal as the one process that acts on it; create it if there is none.
+
+    Raises:
+        ConfigError: Another keeper acts on it, or it cannot be used.
+        Transient: Its database cannot be reached.
+
+    """
+    with contending(config, adopt=adopt) as journal:
+        if journal.hold() is None:
+            raise ConfigError(
+                "another keeper acts on this journal",
+                reason=journal.obstacle(),
+                remedy="stop that one first, or give each keeper its own key and journal",
+            )
+        yield journal
+
+
+@contextmanager
+def looking(config: Config) -> Iterator[Archive]:
     """Open the journal for a look that writes nothing; an empty one if there is none yet."""
-    path = journal_path(config)
-    if path.exists():
-        with SqliteJournal.beside(path, config.chain_id) as journal:
+    if isinstance(config.journal, PostgresConfig) or journal_path(config).exists():
+        with closing(open_beside(config)) as journal:
             yield journal
     else:
-        with SqliteJournal.in_memory(config.chain_id) as journal:
-            yield journal
+        with SqliteJournal.in_memory(config.chain_id) as empty:
+            yield empty
+
+
+def _open_to_act(config: Config, *, adopt: bool) -> ActingJournal:
+    me = candidate(config.fingerprint)
+    journal = config.journal
+    if isinstance(journal, PostgresConfig):
+        from keeper.adapters.stores.postgres.journal import PostgresJournal
+
+        return PostgresJournal.contending(journal, config.chain_id, me, adopt=adopt)
+    terms = Terms(me, journal.lease_s, adopt)
+    return SqliteJournal.contending(
+        journal.path, config.chain_id, terms, keep_holds_s=journal.keep_holds_s
+    )

@@ -7,10 +7,11 @@ from typing import Final
 from apscheduler.triggers.cron import CronTrigger
 from msgspec import json
 
+from keeper.adapters.chain.pool import Pool
 from keeper.adapters.clock import SystemClock
 from keeper.adapters.health import Page
 from keeper.adapters.sinks.progress import Progress
-from keeper.adapters.sinks.prometheus import Prometheus, Readings, Requests
+from keeper.adapters.sinks.prometheus import EndpointReading, Prometheus, Readings, Requests
 from keeper.bootstrap import Keeper
 from keeper.config import Config
 
@@ -32,6 +33,7 @@ def read(keeper: Keeper) -> Readings:
         last_tick_at_ms=pulse.last_tick_at_ms,
         last_tick_s=pulse.last_duration_ms / MS_PER_S,
         misfires=keeper.schedule.misfires,
+        leads=keeper.leadership.is_leading,
         feed_connected=feed.connected,
         feed_reconnects=feed.counters.reconnects,
         requests={
@@ -39,6 +41,7 @@ def read(keeper: Keeper) -> Readings:
             method: Requests(tally.requests, tally.failures, tally.total_ns / NS_PER_S)
             for method, tally in list(keeper.node.transport.tallies.items())
         },
+        endpoints=_endpoints(keeper.node.pool),
     )
 
 
@@ -59,6 +62,20 @@ def longest_silence_s(config: Config) -> float:
     if triggers.cron:
         pauses.append(_longest_gap_s(triggers.cron))
     return max(SHORTEST_LIMIT_S, PATIENCE * min(pauses)) if pauses else NO_CLOCK_S
+
+
+def _endpoints(pool: Pool | None) -> dict[str, EndpointReading]:
+    return {
+        one.name: EndpointReading(
+            usable=one.usable,
+            serving=one.serving,
+            head=one.head,
+            lag_blocks=one.lag_blocks,
+            latency_s=None if one.latency_ms is None else one.latency_ms / MS_PER_S,
+            error_rate=one.error_rate,
+        )
+        for one in (pool.report() if pool else ())
+    }
 
 
 def _health(progress: Progress) -> tuple[HTTPStatus, str, bytes]:

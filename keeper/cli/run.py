@@ -11,21 +11,26 @@ from keeper.adapters.health import Server
 from keeper.adapters.sinks.log import Log
 from keeper.adapters.sinks.progress import Progress
 from keeper.adapters.sinks.prometheus import Prometheus
-from keeper.adapters.stores.sqlite import SqliteJournal
 from keeper.bootstrap import Keeper
+from keeper.cli.adopting import adopting
 from keeper.cli.command import Command
 from keeper.cli.exit_codes import Exit
-from keeper.cli.opening import acting, configured
+from keeper.cli.opening import configured, contending
 from keeper.cli.readings import longest_silence_s, pages, read
 from keeper.cli.setting import Setting
 from keeper.cli.stopping import Stopping
 from keeper.config import Config
+from keeper.ports.acting import ActingJournal
 
 
 @click.command(cls=Command)
+@adopting
 @click.pass_context
-def run(ctx: click.Context) -> None:
+def run(ctx: click.Context, *, adopt: bool) -> None:
     """Keep the books hedged until Ctrl-C or SIGTERM.
+
+    Of several keepers on one journal one leads and the others stand by: they neither decide nor
+    sign, and one of them takes over when the leader's lease is over.
 
     Logs to stderr, as text on a terminal and as JSON otherwise. Serves /metrics and /healthz at
     [service] listen. Ends within a second, with 0 after SIGTERM and 130 after Ctrl-C.
@@ -33,19 +38,29 @@ def run(ctx: click.Context) -> None:
     setting = ctx.ensure_object(Setting)
     config = configured(setting)
     log = Log(sys.stderr, as_json=setting.as_json or not sys.stderr.isatty())
-    with acting(config) as journal:
-        ended_by = _run(config, journal, log)
+    with contending(config, adopt=adopt) as journal:
+        ended_by = _run(config, journal, log, adopt=adopt)
     log.note("info", "stopped", by=ended_by.name if ended_by else "itself")
     ctx.exit(Exit.INTERRUPTED if ended_by == signal.SIGINT else Exit.OK)
 
 
-def _run(config: Config, journal: SqliteJournal, log: Log) -> signal.Signals | None:
+def _run(config: Config, journal: ActingJournal, log: Log, *, adopt: bool) -> signal.Signals | None:
     clock, halted = SystemClock(), journal.halted()
     metrics = Prometheus()
     metrics.starts_halted(halted=halted is not None)
     names = tuple(book.name for book in config.books)
     progress = Progress(clock, names, limit_s=longest_silence_s(config), halted=halted)
-    keeper = Keeper(config, journal, clock=clock, sinks=(log, metrics, progress))
+
+    def say(obstacle: str | None) -> None:
+        progress.stand(obstacle)
+        if obstacle is None:
+            log.note("info", "leading")
+        else:
+            log.note("warning", "standing by", reason=obstacle)
+
+    keeper = Keeper(
+        config, journal, clock=clock, sinks=(log, metrics, progress), adopt=adopt, say=say
+    )
     metrics.pull(lambda: read(keeper))
     stopping = Stopping(keeper.stop)
     server = Server(config.service.listen, pages(metrics, progress))

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 import click
 
 from keeper.adapters.clock import SystemClock
-from keeper.adapters.stores.sqlite import SqliteJournal
 from keeper.cli import status_view
 from keeper.cli.command import Command
-from keeper.cli.holder import acting_pid
-from keeper.cli.opening import beside, journal_path
+from keeper.cli.holder import leader
+from keeper.cli.opening import beside
 from keeper.cli.output import emit
 from keeper.cli.setting import Setting
 from keeper.cli.status_view import BookView, StatusView
+from keeper.ports.acting import Archive
 
 if TYPE_CHECKING:
     from keeper.config import Config
@@ -44,7 +44,7 @@ def status(setting: Setting, *, watch: bool, every: float) -> None:
             _draw(config, journal, every)
 
 
-def look(config: "Config", journal: SqliteJournal) -> StatusView:
+def look(config: "Config", journal: Archive) -> StatusView:
     """Return where every book stands now."""
     now_ms = SystemClock().now_ms()
     return StatusView(
@@ -52,12 +52,12 @@ def look(config: "Config", journal: SqliteJournal) -> StatusView:
         halted=journal.halted(),
         open=journal.open(),
         requests=journal.requests(),
-        running_pid=acting_pid(journal_path(config)),
+        running_pid=leader(config, journal),
         now_ms=now_ms,
     )
 
 
-def _book(journal: SqliteJournal, name: str, now_ms: int) -> BookView:
+def _book(journal: Archive, name: str, now_ms: int) -> BookView:
     latest = next(iter(journal.decisions(name, 1)), None)
     seen = latest
     if latest is not None and latest.decision.why is None:
@@ -66,14 +66,14 @@ def _book(journal: SqliteJournal, name: str, now_ms: int) -> BookView:
     return BookView(name, latest, seen, journal.history(name, now_ms))
 
 
-def _repeat(setting: Setting, config: "Config", journal: SqliteJournal, every: float) -> None:
+def _repeat(setting: Setting, config: "Config", journal: Archive, every: float) -> None:
     while True:
         view = look(config, journal)
         emit(setting, view, lambda: "")
         time.sleep(every)
 
 
-def _draw(config: "Config", journal: SqliteJournal, every: float) -> None:
+def _draw(config: "Config", journal: Archive, every: float) -> None:
     from rich.live import Live
     from rich.text import Text
 

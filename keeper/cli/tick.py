@@ -4,6 +4,7 @@ import click
 
 from keeper.adapters.clock import SystemClock
 from keeper.cli import tick_view
+from keeper.cli.adopting import adopting
 from keeper.cli.command import Command
 from keeper.cli.desk import open_desk
 from keeper.cli.exit_codes import Exit
@@ -14,6 +15,7 @@ from keeper.cli.recorder import Recorder
 from keeper.cli.setting import Setting
 from keeper.config import Config
 from keeper.engine.dry_run import Rehearsal, dry_run
+from keeper.engine.leadership import Leadership
 from keeper.engine.loop import Loop
 from keeper.engine.mailbox import Mailbox
 from keeper.model.flow import Command as Wish
@@ -22,15 +24,16 @@ from keeper.model.flow import Command as Wish
 @click.command(cls=Command)
 @click.option("--dry-run", "dry", is_flag=True, help="Sign, send and write nothing.")
 @click.option("--book", help="This book only.")
+@adopting
 @click.pass_context
-def tick(ctx: click.Context, *, dry: bool, book: str | None) -> None:
+def tick(ctx: click.Context, *, dry: bool, book: str | None, adopt: bool) -> None:
     """Look, think and act once.
 
     A transaction that it sends is settled by the next tick, or by `keeper run`.
     """
     setting = ctx.ensure_object(Setting)
     config = configured(setting, book)
-    ctx.exit(rehearse(setting, config, book=book) if dry else _act(setting, config, book))
+    ctx.exit(rehearse(setting, config, book=book) if dry else _act(setting, config, book, adopt))
 
 
 def rehearse(
@@ -60,13 +63,14 @@ def _verdict(rehearsals: tuple[Rehearsal, ...]) -> Exit:
     return Exit.OK
 
 
-def _act(setting: Setting, config: Config, book: str | None) -> Exit:
+def _act(setting: Setting, config: Config, book: str | None, adopt: bool) -> Exit:  # noqa: FBT001  # an option
     recorder = Recorder()
     with (
-        acting(config) as journal,
+        acting(config, adopt=adopt) as journal,
         open_desk(config, journal, sinks=(recorder,), book=book) as desk,
     ):
-        Loop(desk, Mailbox()).turn(frozenset({"person"}))
+        leadership = Leadership(journal)
+        Loop(desk, Mailbox(), leadership=leadership, adopt=adopt).turn(frozenset({"person"}))
         halted, pending = journal.halted(), journal.open()
     document = {
         "dry_run": False,

@@ -142,7 +142,7 @@ class Stage:
         self.view = view
         self.ledger = Ledger()
         self.clock = ChainTime(world.chain.block().timestamp_s)
-        self.journal = SqliteJournal.acting(config.journal.path, config.chain_id)
+        self.journal = SqliteJournal.acting(config.journal_file, config.chain_id)
         self.keeper = Keeper(config, self.journal, clock=self.clock, sinks=(self.ledger,))
         self.observer = Observer(config, world)
         self.rows: list[Row] = []

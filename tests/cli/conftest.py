@@ -14,6 +14,7 @@ from keeper.devnet.world import World
 from keeper.model.chain import BlockRef, ChainId
 from keeper.model.events import Decided
 from keeper.model.flow import Band, Costs, Exposure, Gate, Reasoning, Rebalance
+from tests.canary import NODE_TOKEN
 
 BLOCK = BlockRef(
     number=18_000_123,
@@ -89,7 +90,7 @@ def home(tmp_path: Path) -> Path:
     """A folder with a configuration for a chain that is not there."""
     answers = Answers(
         chain_id=31337,
-        rpc_url="http://127.0.0.1:1",
+        rpc_url=f"http://127.0.0.1:1/v2/{NODE_TOKEN}",
         book="eth-lp",
         max_position=10.0,
         asset="0x" + "1" * 40,

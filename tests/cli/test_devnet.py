@@ -79,7 +79,7 @@ def test_up_hands_over_a_configuration_that_works_and_ends_with_its_chain(
         assert up.stdout is not None
         told = json.loads(up.stdout.readline())
         config = load(tmp_path / "keeper.toml", {})
-        assert config.chain.rpc.reveal() == told["http_url"]
+        assert config.chain.rpc[0].reveal() == told["http_url"]
         assert not (tmp_path / "keeper.db").exists()
         doctor = CliRunner().invoke(cli, ["doctor", "--config", str(tmp_path / "keeper.toml")])
         assert doctor.exit_code == 0, doctor.output

@@ -18,6 +18,9 @@ from keeper.engine.tick import Desk
 
 pytestmark = pytest.mark.anvil
 
+POOR_WEI = 5_600_000 * 10**9
+"""Pays for three hedges as they are expected, and not for one at its highest fee and gas."""
+
 
 @contextmanager
 def desk_of(home: Path) -> Iterator[Desk]:
@@ -103,7 +106,7 @@ def test_a_trade_is_rehearsed(desk: Desk) -> None:
 
 def test_a_rehearsal_that_is_refused_fails(desk: Desk, world: World) -> None:
     account = world.accounts.keeper.address
-    world.chain.rpc.call("anvil_setBalance", account, hex(10**9))
+    world.chain.rpc.call("anvil_setBalance", account, hex(POOR_WEI))
     (check,) = doctor_book.rehearsal(desk)
     assert check.verdict == "fail"
 

@@ -69,7 +69,7 @@ def test_no_journal_yet_is_fine(config: Config) -> None:
 
 
 def test_a_journal_says_who_acts_on_it_and_whether_it_is_halted(config: Config) -> None:
-    with SqliteJournal.acting(config.journal.path, ChainId(31337)) as journal:
+    with SqliteJournal.acting(config.journal_file, ChainId(31337)) as journal:
         journal.append(Halted("margin", 1))
         whole, trading = doctor_local.journal(config)
     assert whole.found.startswith("1 events, hashes agree; process ")
@@ -90,15 +90,15 @@ def test_an_open_intent_is_warned_about(config: Config, rebalance: Decided) -> N
         native_price=1.0,
         block=rebalance.decision.why.block,
     )
-    with SqliteJournal.acting(config.journal.path, ChainId(31337)) as journal:
+    with SqliteJournal.acting(config.journal_file, ChainId(31337)) as journal:
         journal.append(Intended(intent, 1))
         _, pending = doctor_local.journal(config)
     assert (pending.verdict, pending.found) == ("warn", "1 intent not settled yet")
 
 
 def test_a_journal_of_a_newer_keeper_is_refused(config: Config) -> None:
-    SqliteJournal.acting(config.journal.path, ChainId(31337)).close()
-    with sqlite3.connect(config.journal.path) as database:
+    SqliteJournal.acting(config.journal_file, ChainId(31337)).close()
+    with sqlite3.connect(config.journal_file) as database:
         database.execute("PRAGMA user_version = 99")
     database.close()
     (check,) = doctor_local.journal(config)

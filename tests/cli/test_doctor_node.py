@@ -49,7 +49,7 @@ def test_a_node_that_is_down_is_one_line(home: Path) -> None:
     (check,), reachable = doctor_node.node(open_node(config), config)
     assert not reachable
     assert check.verdict == "fail"
-    assert "http://127.0.0.1:1 does not answer" in check.found
+    assert "http://127.0.0.1:1/… does not answer" in check.found
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_another_chain_is_told_by_both_ids(config: Config) -> None:
 
 
 @pytest.mark.anvil
-def test_an_address_without_code_is_named(node: Node, config: Config) -> None:
+def test_f4_an_address_without_code_is_named(node: Node, config: Config) -> None:
     assert {check.verdict for check in doctor_node.code(node, config)} == {"ok"}
     nowhere = Address("0x" + "9" * 40)
     book = structs.replace(config.books[0], asset=nowhere)
@@ -128,9 +128,13 @@ def test_gas_above_the_limit_is_warned_about(
 @pytest.mark.anvil
 @pytest.mark.parametrize(("ahead", "verdict"), [(-1, "warn"), (0, "ok"), (1, "fail")])
 def test_chain_and_journal_must_agree_on_the_nonce(
-    node: Node, desk: Desk, journal: SqliteJournal, ahead: int, verdict: str
+    node: Node, desk: Desk, journal: SqliteJournal, world: World, ahead: int, verdict: str
 ) -> None:
-    assert "none in the journal yet" in doctor_node.nonce(node, desk).found
+    assert doctor_node.nonce(node, desk).verdict == "ok"
     account = desk.hands.signer.address
+    world.chain.rpc.call("anvil_setNonce", account, "0x3")
+    first = doctor_node.nonce(node, desk)
+    assert (first.verdict, first.found) == ("warn", "3 on the chain, none in the journal yet")
+    assert "--adopt" in first.remedy
     journal.append(Adopted(account, node.evm.nonce(account) + ahead, 1))
     assert doctor_node.nonce(node, desk).verdict == verdict

@@ -16,6 +16,7 @@ from keeper.model import errors
         (errors.Rejected("x"), 4),
         (errors.Uncertain("x"), 5),
         (errors.Fatal("x"), 6),
+        (errors.Warned("x"), 0),
         (errors.KeeperError("x"), 3),
     ],
 )

@@ -1,20 +1,26 @@
 """What was tried, letter for letter."""
 
-from keeper.adapters.stores.sqlite.reading import Entry, Record
+from msgspec.structs import replace
+
 from keeper.cli import journal_view
 from keeper.model.chain import Address, BlockRef, Fees
 from keeper.model.events import (
     Adopted,
+    CodeSeen,
     Decided,
     Halted,
     Intended,
+    Placed,
+    Progressed,
     Resumed,
     Sent,
     Settled,
     Signed,
     Troubled,
+    Unseen,
 )
-from keeper.model.flow import Attempt, Fill, Hold, Intent, Outcome
+from keeper.model.flow import Attempt, Fill, Hold, Intent, Outcome, Progress
+from keeper.model.records import Entry, Record
 
 AT_MS = 1_790_000_000_000
 ACCOUNT = Address("0x00000000000000000000000000000000000000A1")
@@ -90,6 +96,10 @@ def test_other_events_have_their_line_too() -> None:
         Halted("margin", AT_MS),
         Resumed("checked", AT_MS),
         Troubled("Transient", "no answer", AT_MS),
+        CodeSeen(ACCOUNT, "0xc0de", AT_MS),
+        Unseen(INTENT.id, 5, 123, AT_MS),
+        Placed(INTENT.id, "0x07", 90_000, 1, AT_MS),
+        Progressed(INTENT.id, Progress("expired", None), 123, AT_MS),
     )
     assert [journal_view.happening(event).partition("UTC  ")[2] for event in events] == [
         "decided   hold on eth-lp",
@@ -97,7 +107,18 @@ def test_other_events_have_their_line_too() -> None:
         "halted    margin",
         "resumed   checked",
         "troubled  Transient: no answer",
+        f"codeseen  0xc0de at {ACCOUNT}",
+        "unseen    nonce 5 is used, and no receipt is ours at block 123",
+        "placed    order 0x07 at the venue",
+        "progressed the venue says that the order is expired",
     ]
+
+
+def test_a_cancel_is_told_from_a_hedge() -> None:
+    cancel = replace(ATTEMPT, purpose="cancel", gas_limit=21_000)
+    assert "0x11, cancels, nonce 5" in journal_view.happening(Signed(cancel))
+    document = journal_view.attempt_document(cancel)
+    assert (document["purpose"], document["gas_limit"]) == ("cancel", 21_000)
 
 
 def test_programs_get_raw_bytes_as_hex() -> None:

@@ -27,8 +27,8 @@ CALL_TIMEOUT_S = 5
 class Running:
     """`keeper run` in a process of its own, and the lines it has logged."""
 
-    def __init__(self, home: Path) -> None:
-        self.log = home / "run.log"
+    def __init__(self, home: Path, name: str = "run") -> None:
+        self.log = home / f"{name}.log"
         command = [sys.executable, "-m", "keeper", "run", "--config", str(home / "keeper.toml")]
         with self.log.open("wb") as stderr:
             self.process = subprocess.Popen(command, stderr=stderr)
@@ -98,7 +98,7 @@ def test_an_event_of_the_chain_wakes_it(running: Running, world: World) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
-def test_it_ends_cleanly_when_it_is_asked_to(
+def test_p2_it_ends_cleanly_when_it_is_asked_to(
     running: Running, number: signal.Signals, code: int
 ) -> None:
     running.await_line("settled", status="done")
@@ -120,13 +120,41 @@ def test_a_person_halts_and_flattens_it_from_another_process(
     assert devnet_keeper("rebalance").exit_code == 6
 
 
-def test_a_second_keeper_on_the_same_journal_is_refused(
-    running: Running, devnet_keeper: Keeper
+def test_p4_a_second_keeper_on_the_same_journal_stands_by_and_follows_the_first(
+    running: Running, devnet_home: Path, devnet_keeper: Keeper, world: World
 ) -> None:
+    running.await_line("settled", status="done")
+    second = Running(devnet_home, "second")
+    try:
+        said = second.await_line("standing by")["reason"]
+        assert f":{running.process.pid}:" in said
+        status, body = second.get("/healthz")
+        assert (status, json.loads(body)["reason"]) == (200, f"stands by: {said}")
+        assert "another keeper acts" in devnet_keeper("tick").stderr
+        assert not any(line["event"] == "decided" for line in second.lines())
+        running.process.kill()
+        running.process.wait()
+        second.await_line("leading")
+        second.await_line("decided")
+        actions.move_price(world, 1_900.0)
+        second.await_line("settled", status="done")
+        assert second.end(signal.SIGTERM)[0] == 0
+    finally:
+        second.process.kill()
+        second.process.wait()
+
+
+def test_s4_an_account_with_an_unknown_past_is_refused_until_a_person_vouches_for_it(
+    devnet_keeper: Keeper, world: World
+) -> None:
+    world.chain.rpc.call("anvil_setNonce", world.accounts.keeper.address, "0x7")
     done = devnet_keeper("run")
     assert done.exit_code == 2
-    assert "another keeper acts on this journal" in done.stderr
-    assert str(running.process.pid) in done.stderr
+    assert "does not know of" in done.stderr
+    assert "add --adopt" in done.stderr
+    assert devnet_keeper("tick").exit_code == 2
+    assert devnet_keeper("tick", "--adopt").exit_code == 0
+    assert devnet_keeper("tick").exit_code == 0
 
 
 def test_a_port_that_is_taken_is_a_configuration_error(
@@ -141,7 +169,9 @@ def test_a_port_that_is_taken_is_a_configuration_error(
     assert "choose another port in [service] listen" in done.stderr
 
 
-def test_a_node_of_another_chain_ends_it_at_once(devnet_keeper: Keeper, devnet_home: Path) -> None:
+def test_e5_a_node_of_another_chain_ends_it_at_once(
+    devnet_keeper: Keeper, devnet_home: Path
+) -> None:
     path = devnet_home / "keeper.toml"
     path.write_text(path.read_text().replace("chain_id = 31337", "chain_id = 1337"))
     done = devnet_keeper("run")

@@ -34,7 +34,7 @@ def test_what_is_written_can_be_loaded(tmp_path: Path) -> None:
     starter.write(tmp_path, starter.files(ANSWERS))
     config = load(tmp_path / "keeper.toml", {})
     (book,) = config.books
-    assert config.chain.rpc.reveal() == "https://node.example/v2/KEY"
+    assert config.chain.rpc[0].reveal() == "https://node.example/v2/KEY"
     assert (book.limits.max_position_base, book.limits.max_order_base) == (2.0, 0.5)
     assert list(book.named_vaults) == ["vault", "ranges"]
     assert config.native_price.entries["feed"] == "0x" + "6" * 40
@@ -76,7 +76,11 @@ def test_a_keystore_leaves_only_its_password_to_fill_in(tmp_path: Path) -> None:
 
 def test_every_limit_is_there_and_explained() -> None:
     lines = starter.keeper_toml(ANSWERS).splitlines()
-    explained = {line.split(" = ")[0] for line in lines if " = " in line and "  # " in line}
+    explained = {
+        line.removeprefix("# ").split(" = ")[0]
+        for line in lines
+        if " = " in line and "  # " in line
+    }
     assert {key_of(name) for name in Limits.__struct_fields__} <= explained
 
 
@@ -100,4 +104,4 @@ def test_a_local_world_fills_it_in(world: World, tmp_path: Path) -> None:
     starter.write(tmp_path, starter.files(starter.of_world(world)))
     config = load(tmp_path / "keeper.toml", {})
     assert config.books[0].asset == world.weth
-    assert config.chain.rpc.reveal() == world.http_url
+    assert config.chain.rpc[0].reveal() == world.http_url

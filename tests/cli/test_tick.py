@@ -11,8 +11,12 @@ from keeper.adapters.stores.sqlite import SqliteJournal
 from keeper.devnet import actions
 from keeper.devnet.world import World
 from keeper.model.chain import ChainId
+from tests.canary import NODE_TOKEN
 
 Keeper = Callable[..., Result]
+
+POOR_WEI = 5_600_000 * 10**9
+"""Pays for three hedges as they are expected, and not for one at its highest fee and gas."""
 
 
 def hedge(world: World) -> float:
@@ -36,7 +40,7 @@ def test_a_node_that_is_down_is_not_readable(keeper: Keeper, home: Path) -> None
 
 def test_a_missing_key_is_a_configuration_error(keeper: Keeper, world: World, home: Path) -> None:
     env = home / ".env"
-    env.write_text(env.read_text().replace("http://127.0.0.1:1", world.http_url))
+    env.write_text(env.read_text().replace(f"http://127.0.0.1:1/v2/{NODE_TOKEN}", world.http_url))
     done = keeper("tick", "--dry-run")
     assert done.exit_code == 2
     assert "KEEPER_KEY" in done.stderr
@@ -102,7 +106,7 @@ def test_a_feed_that_cannot_be_trusted_trades_nothing(
 
 @pytest.mark.anvil
 def test_a_rehearsal_that_is_refused_is_not_ok(devnet_keeper: Keeper, world: World) -> None:
-    world.chain.rpc.call("anvil_setBalance", world.accounts.keeper.address, hex(10**9))
+    world.chain.rpc.call("anvil_setBalance", world.accounts.keeper.address, hex(POOR_WEI))
     done = devnet_keeper("tick", "--dry-run")
     assert done.exit_code == 4
     assert "simulation   refused: " in done.stdout
@@ -110,7 +114,7 @@ def test_a_rehearsal_that_is_refused_is_not_ok(devnet_keeper: Keeper, world: Wor
 
 
 @pytest.mark.anvil
-def test_two_keepers_cannot_act_on_one_journal(
+def test_p4_two_keepers_cannot_act_on_one_journal(
     devnet_keeper: Keeper, devnet_home: Path, world: World
 ) -> None:
     with SqliteJournal.acting(devnet_home / "keeper.db", ChainId(31337)):

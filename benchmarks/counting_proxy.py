@@ -1,4 +1,6 @@
-"""A transparent proxy that counts JSON-RPC requests by method: who really asks what, and how often.
+"""A transparent proxy that counts JSON-RPC requests: who really asks what, and how often.
+
+A batch is one request, as it takes one round trip; the calls inside are counted by method.
 
 Bytes pass unchanged. It serves the counting phase alone: it costs a thread's wake-up each way, so
 nothing is timed through it.
@@ -12,13 +14,33 @@ from threading import Lock, Thread
 from types import TracebackType
 from typing import Final, Self
 
+from msgspec import Struct, field
+
 Address = str | tuple[str, int]
 """The path of a Unix socket, or host and port."""
 
-_METHOD: Final = re.compile(rb'"method"\s*:\s*"(\w+)"')
+_METHOD: Final = re.compile(rb'(,?)\s*\{[^{}]*?"method"\s*:\s*"(\w+)"')
+"""A call, and the comma before it if it is one of a batch and not the first."""
 _LONGEST_MATCH: Final = 128
 _CHUNK: Final = 1 << 16
 _BACKLOG: Final = 16
+
+
+class Counts(Struct, frozen=True):
+    """What was asked of a node."""
+
+    requests: int = 0
+    """Round trips: a batch is one."""
+    calls: Counter[str] = field(default_factory=Counter)
+    """By method."""
+
+    def since(self, earlier: "Counts") -> "Counts":
+        """Return what was asked after *earlier*."""
+        return Counts(self.requests - earlier.requests, self.calls - earlier.calls)
+
+    def most(self, other: "Counts") -> "Counts":
+        """Return the greater number of each."""
+        return Counts(max(self.requests, other.requests), self.calls | other.calls)
 
 
 class CountingProxy:
@@ -32,7 +54,8 @@ class CountingProxy:
         self._listener.listen(_BACKLOG)
         self._sockets: list[socket.socket] = [self._listener]
         self._lock = Lock()
-        self._counts: Counter[str] = Counter()
+        self._requests = 0
+        self._calls: Counter[str] = Counter()
         Thread(target=self._accept, name="proxy", daemon=True).start()
 
     @property
@@ -41,10 +64,10 @@ class CountingProxy:
         port: int = self._listener.getsockname()[1]
         return port
 
-    def counts(self) -> Counter[str]:
-        """Return how often each method was asked so far."""
+    def counts(self) -> Counts:
+        """Return what was asked so far."""
         with self._lock:
-            return self._counts.copy()
+            return Counts(self._requests, self._calls.copy())
 
     def __enter__(self) -> Self:
         return self
@@ -81,7 +104,8 @@ class CountingProxy:
                 for match in _METHOD.finditer(rest):
                     end = match.end()
                     with self._lock:
-                        self._counts[match[1].decode("ascii")] += 1
+                        self._requests += not match[1]
+                        self._calls[match[2].decode("ascii")] += 1
                 # A method may be cut in two; none is longer than this.
                 rest = rest[max(end, len(rest) - _LONGEST_MATCH) :]
                 node.sendall(chunk)

@@ -36,6 +36,7 @@ from keeper.devnet.scenario import Step, Weather, plan_steps, play
 from keeper.devnet.world import World, start_world
 from keeper.model.errors import ConfigError
 from keeper.model.units import ETHER
+from keeper.ports.acting import Archive
 from keeper.sim.paths import crash_path
 
 BLOCK_S: Final = 60
@@ -109,6 +110,18 @@ class Victim:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit(f"keeper run did not start: {self._log.read_text()[-2_000:]}")
             time.sleep(PACE_S / 10)
+
+    @property
+    def pid(self) -> int:
+        """The process that runs now.
+
+        Raises:
+            SystemExit: None does.
+
+        """
+        if self._process is None:
+            raise SystemExit("there is no keeper")
+        return self._process.pid
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -207,7 +220,7 @@ def torture(
 
 def _has_open(config: Config) -> bool:
     try:
-        with SqliteJournal.beside(config.journal.path, config.chain_id) as journal:
+        with SqliteJournal.beside(config.journal_file, config.chain_id) as journal:
             return bool(journal.open())
     except ConfigError:
         return False  # the first one died before it had made a journal
@@ -217,7 +230,7 @@ def settle(victim: Victim, show: Show, config: Config) -> float:
     """Let it live until nothing is open and it is inside the band; return the outer band."""
     victim.start(and_wait=True)
     outer = 0.0
-    with SqliteJournal.beside(config.journal.path, config.chain_id) as journal:
+    with SqliteJournal.beside(config.journal_file, config.chain_id) as journal:
         for _ in range(SETTLING_BLOCKS):
             show.go_on(2)
             (note,) = journal.decisions() or (None,)
@@ -238,10 +251,20 @@ def account(show: Show, config: Config, *, hurt: list[bool], outer: float, secon
         Fatal: The journal's own hashes do not agree.
 
     """
+    with SqliteJournal.acting(config.journal_file, config.chain_id) as journal:
+        return weigh(journal, show, hurt=hurt, outer=outer, seconds=seconds)
+
+
+def weigh(journal: Archive, show: Show, *, hurt: list[bool], outer: float, seconds: float) -> Toll:
+    """Hold the chain against *journal*.
+
+    Raises:
+        Fatal: The journal's own hashes do not agree.
+
+    """
     effects = show.effects()
-    with SqliteJournal.acting(config.journal.path, config.chain_id) as journal:
-        journal.verify()
-        records, halted = journal.intents(last=1_000_000), journal.halted()
+    journal.verify()
+    records, halted = journal.intents(last=1_000_000), journal.halted()
     doubles = sum(effects.values())
     lost = 0
     for record in records:

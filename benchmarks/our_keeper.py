@@ -15,6 +15,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from benchmarks.counting_proxy import Counts
 from benchmarks.stage import Stage
 from keeper.adapters.chain.evm import Evm, EvmConfig
 from keeper.adapters.chain.feed import Feed, FeedConfig
@@ -71,8 +72,8 @@ class Reaction(Struct, frozen=True):
     """Processor time of the loop's thread."""
     writes_ns: tuple[int, ...]
     """Each write to the journal in it: the intent, then the signed bytes with their fsync."""
-    requests: Counter[str]
-    """To the node, by method."""
+    asked: Counts
+    """Of the node."""
 
     @property
     def own_ns(self) -> int:
@@ -80,8 +81,8 @@ class Reaction(Struct, frozen=True):
         return self.total_ns - self.waited_ns
 
 
-Count = Callable[[], Counter[str]]
-"""How often each method was asked of the node so far."""
+Count = Callable[[], Counts]
+"""What was asked of the node so far."""
 
 
 class Stopwatch:
@@ -93,7 +94,7 @@ class Stopwatch:
         self._count = count
         self._armed = False
         self._began_ns = self._waited_ns = self._cpu_ns = 0
-        self._requests: Counter[str] = Counter()
+        self._asked = Counts()
         self.writes_ns: list[int] = []
         self.reactions: Queue[Reaction] = Queue()
 
@@ -102,7 +103,7 @@ class Stopwatch:
         clock = pthread_getcpuclockid(thread.ident or 0)
         self._cpu_ns = clock_gettime_ns(clock)
         self._waited_ns = self._node.waited_ns
-        self._requests = self._count()
+        self._asked = self._count()
         self.writes_ns.clear()
         self._armed = True
 
@@ -122,7 +123,7 @@ class Stopwatch:
             waited_ns=self._node.waited_ns - self._waited_ns,
             cpu_ns=thread_time_ns() - self._cpu_ns,
             writes_ns=tuple(self.writes_ns),
-            requests=self._count() - self._requests,
+            asked=self._count().since(self._asked),
         )
         self.reactions.put(reaction)
 
@@ -160,7 +161,7 @@ class OurKeeper:
     ) -> None:
         """Put everything in place; *node* is the socket to speak to.
 
-        *count* says how often each method was asked; left out, the transport's own tally does.
+        *count* says what was asked of the node; left out, the transport's own tally does.
         """
         world = stage.world
         self._stage = stage
@@ -173,7 +174,8 @@ class OurKeeper:
         self._journal.stopwatch = self._stopwatch
         self._desk = _desk(stage, venue, self._evm, self._journal)
         self._ticks: Queue[tuple[Decided, ...]] = Queue()
-        self._loop = Loop(self._desk, self._mailbox, after_tick=self._ticks.put)
+        # In a stage that is rewound the account's past is older than its journal.
+        self._loop = Loop(self._desk, self._mailbox, adopt=True, after_tick=self._ticks.put)
         self._feed = Feed(FeedConfig(url=world.ws_url, every_blocks=None), self._stopwatch.post)
         self._thread = Thread(target=self._loop.run, name="keeper-loop", daemon=True)
 
@@ -230,8 +232,9 @@ class OurKeeper:
                 return
         raise Fatal("the keeper does not come to rest", open=self._journal.open())
 
-    def _tally(self) -> Counter[str]:
-        return Counter({name: t.requests for name, t in self._transport.tallies.items()})
+    def _tally(self) -> Counts:
+        by_name = Counter({name: t.requests for name, t in self._transport.tallies.items()})
+        return Counts(by_name.total(), by_name)
 
     def _reaction(self) -> Reaction:
         try:

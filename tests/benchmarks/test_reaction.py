@@ -32,10 +32,13 @@ def test_a_short_run_says_everything_in_its_last_line(
         assert figures["rpc_calls"] == {
             "eth_getBlockByNumber": 1,
             "eth_call": 2,
+            "eth_getTransactionCount": 1,
+            "eth_getCode": 1,
             "eth_sendRawTransaction": 1,
         }
-        assert figures["rpc_calls_per_reaction"] == 4
-        assert figures["naive_rpc_calls_per_reaction"] > 30
+        assert figures["rpc_calls_per_reaction"] == 6
+        assert figures["rpc_requests_per_reaction"] == 4
+        assert figures["naive_rpc_requests_per_reaction"] > 30
         assert figures["journal_intent_p50_ms"] > 0
         assert figures["journal_signed_p50_ms"] > 0
         assert isinstance(figures["met"], bool)

@@ -34,6 +34,10 @@ imports:
 test *args:
     scripts/test {{ args }}
 
+# The model of the engine for as long as a night allows: 200,000 steps, hypothesis choosing.
+nightly:
+    KEEPER_PROFILE=nightly pytest -q -n0 -s tests/engine/test_model.py
+
 # One benchmark, e.g. `just bench reaction --json`.
 bench *args:
     scripts/bench {{ args }}
@@ -54,6 +58,10 @@ lock *args:
     compile pyproject.toml --extra demo -c requirements/dev.txt -o requirements/demo.txt
     compile pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
     echo uv | compile - -c requirements/dev.txt -o requirements/setup.txt
+
+# Write docs/reliability/faults.md anew, from its source and the names of the tests.
+faults:
+    python tests/test_fault_catalogue.py
 
 # Show the next release's changelog from changelog.d.
 changelog:

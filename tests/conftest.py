@@ -1,4 +1,7 @@
-"""The local chain, one per test process, as it was built before every test."""
+"""The local chain, one per test process, as it was built before every test.
+
+And the end of the run: no secret of the fixtures stands in anything that was written.
+"""
 
 import time
 from collections.abc import Iterator
@@ -9,6 +12,9 @@ from hypothesis import settings
 from keeper.devnet import actions
 from keeper.devnet.chain import BLOCK_S
 from keeper.devnet.world import Plan, World, start_world
+from tests.canary import pytest_runtest_logreport, pytest_sessionfinish
+
+__all__ = ("pytest_runtest_logreport", "pytest_sessionfinish")
 
 # A law holds or not, however long a busy machine takes over an example of it.
 settings.register_profile("keeper", deadline=None)

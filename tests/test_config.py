@@ -11,8 +11,9 @@ import msgspec
 import pytest
 from msgspec import Struct
 
+from keeper.adapters.stores.postgres.config import PostgresConfig
 from keeper.adapters.stores.sqlite import SqliteJournal
-from keeper.adapters.tables import Table
+from keeper.adapters.tables import TAG, Table
 from keeper.config import MULTICALL3, Config, load
 from keeper.core.decide import EwmaVolatility
 from keeper.model.errors import ConfigError
@@ -48,7 +49,7 @@ def refuse(path: Path, old: str, new: str, words: str) -> str:
 def test_the_documented_file_loads(path: Path) -> None:
     config = read(path)
     assert config.chain_id == 10
-    assert config.chain.rpc.reveal() == "https://node.example/v2/canary-4711"
+    assert config.chain.rpc[0].reveal() == "https://node.example/v2/canary-4711"
     assert config.chain.multicall == MULTICALL3
     assert config.chain.block_time_s == 2.0
     assert config.transactions.tip_wei == 10**7
@@ -99,18 +100,67 @@ def test_an_empty_file_says_what_is_missing(path: Path) -> None:
         read(path, "")
 
 
+# Several nodes
+
+ONE = 'rpc = "https://node.example/v2/${NODE_TOKEN}"'
+
+
+def several(*urls: str, more: str = "") -> str:
+    listed = ", ".join(f'"{url}"' for url in urls)
+    return EXAMPLE.replace(ONE, f"rpc = [{listed}]\n{more}", 1)
+
+
+def test_several_nodes_are_a_list_and_their_secrets_stay_secret(path: Path) -> None:
+    more = 'quorum = 2\nprivate = ["https://relay.example/${NODE_TOKEN}"]\npublic_after = "10 s"'
+    config = read(path, several("https://a.example/${NODE_TOKEN}", "/run/geth.ipc", more=more))
+    assert [url.reveal() for url in config.chain.rpc] == [
+        "https://a.example/canary-4711",
+        "/run/geth.ipc",
+    ]
+    assert config.chain.quorum == 2
+    assert config.chain.private[0].reveal().endswith("canary-4711")
+    assert config.chain.public_after_s == 10
+    assert "canary" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("new", "words"),
+    [
+        ("rpc = []", "names no node"),
+        ('rpc = ["http://a.example", "http://a.example"]', "stands there twice"),
+        ('rpc = ["http://a.example"]\nprivate = ["http://a.example"]', "stands there twice"),
+        ('rpc = ["http://a.example", "ws://b.example"]', "another kind"),
+        ('rpc = "http://a.example"\nprivate = ["ws://b.example"]', "another kind"),
+        ('rpc = ["http://a.example", "http://b.example"]\nquorum = 3', "more endpoints must agree"),
+        ('rpc = "http://a.example"\nquorum = 0', ">= 1"),
+        (
+            'rpc = "http://a.example"\nprivate = ["http://b.example"]\npublic_after = "45 s"',
+            "below transactions.bump_after",
+        ),
+    ],
+)
+def test_endpoints_that_could_not_work_are_refused(path: Path, new: str, words: str) -> None:
+    refuse(path, ONE, new, words)
+
+
+def test_a_variable_that_is_missing_in_a_list_is_named_with_its_place(path: Path) -> None:
+    with pytest.raises(ConfigError, match="not set") as caught:
+        read(path, several("http://a.example", "http://b.example/${OTHER_TOKEN}"))
+    assert "key=chain.rpc[1]" in str(caught.value)
+
+
 # The environment
 
 
 def test_dotenv_beside_the_file_is_read(path: Path) -> None:
     path.with_name(".env").write_text("NODE_TOKEN='from $file'\nOTHER\n")
     path.write_text(EXAMPLE)
-    assert load(path, {}).chain.rpc.reveal().endswith("/from $file")
+    assert load(path, {}).chain.rpc[0].reveal().endswith("/from $file")
 
 
 def test_the_environment_wins_over_dotenv(path: Path) -> None:
     path.with_name(".env").write_text("NODE_TOKEN=from-file\n")
-    assert read(path).chain.rpc.reveal().endswith("/canary-4711")
+    assert read(path).chain.rpc[0].reveal().endswith("/canary-4711")
 
 
 def test_this_processs_environment_is_the_default(
@@ -119,7 +169,7 @@ def test_this_processs_environment_is_the_default(
     monkeypatch.setenv("NODE_TOKEN", "from-process")
     path.write_text(EXAMPLE)
     config = load(path)
-    assert config.chain.rpc.reveal().endswith("/from-process")
+    assert config.chain.rpc[0].reveal().endswith("/from-process")
     assert config.signer.source.environ == os.environ
 
 
@@ -144,11 +194,11 @@ def test_the_example_of_dotenv_holds_names_and_no_values() -> None:
 
 
 def test_the_journal_lies_beside_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert read(path).journal.path == str(path.with_name("keeper.db"))
+    assert read(path).journal_file == (path.with_name("keeper.db"))
     monkeypatch.chdir(path.parent)
-    assert load("keeper.toml", ENVIRON).journal.path == str(path.with_name("keeper.db"))
+    assert load("keeper.toml", ENVIRON).journal_file == (path.with_name("keeper.db"))
     moved = '[journal]\npath = "/var/lib/keeper/a.db"\n' + EXAMPLE
-    assert read(path, moved).journal.path == "/var/lib/keeper/a.db"
+    assert read(path, moved).journal_file == Path("/var/lib/keeper/a.db")
 
 
 # Units, limits, names
@@ -315,7 +365,7 @@ def test_every_table_is_documented(field: msgspec.structs.FieldInfo) -> None:
 
 
 def test_no_key_is_documented_that_does_not_exist() -> None:
-    assert set(re.findall(r"^\| `([a-z_]+)` \|", PAGE, re.MULTILINE)) <= KEYS
+    assert set(re.findall(r"^\| `([a-z_]+)` \|", PAGE, re.MULTILINE)) <= KEYS | {TAG}
 
 
 def documented_defaults() -> dict[str, Any]:
@@ -329,7 +379,7 @@ def test_documented_defaults_are_the_defaults(path: Path) -> None:
     tables = {
         "chain": ("call_timeout",),
         "transactions": ("resend_after", "bump_after", "intent_life"),
-        "journal": ("path", "keep_holds"),
+        "journal": ("type", "path", "lease", "keep_holds"),
         "service": ("listen",),
     }
     said = documented_defaults()
@@ -358,3 +408,59 @@ def test_everything_the_documented_file_names_can_be_built(path: Path) -> None:
     assert build("oracles", book.oracle)
     assert build("venues", book.venue, account=signer.address).account == signer.address
     assert [build("vaults", table) for table in book.named_vaults.values()]
+
+
+SHARED = """[journal]
+type = "postgres"
+url = "${KEEPER_DATABASE_URL}"
+account = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+lease = "3 s"
+"""
+
+
+def test_a_journal_may_lie_in_a_database(path: Path) -> None:
+    url = "postgresql://keeper:hunter2@db/keeper"
+    path.write_text(SHARED + EXAMPLE)
+    config = load(path, {**ENVIRON, "KEEPER_DATABASE_URL": url})
+    assert isinstance(config.journal, PostgresConfig)
+    assert (config.journal.url.reveal(), config.journal.lease_s) == (url, 3.0)
+    assert "hunter2" not in repr(config)
+    with pytest.raises(ConfigError, match="needs a journal in a file"):
+        _ = config.journal_file
+
+
+def test_an_unknown_kind_of_journal_is_refused(path: Path) -> None:
+    for table in ('journal = "keeper.db"\n', '[journal]\ntype = "paper"\n'):
+        with pytest.raises(ConfigError) as refused:
+            read(path, table + EXAMPLE)
+        assert str(refused.value.facts["key"]).startswith("journal")
+
+
+def test_a_password_in_the_file_is_refused(path: Path) -> None:
+    open_url = SHARED.replace("${KEEPER_DATABASE_URL}", "postgresql://keeper:hunter2@db/x")
+    with pytest.raises(ConfigError, match="secret in this file"):
+        read(path, open_url + EXAMPLE)
+
+
+def test_hosts_that_keep_the_same_books_have_one_fingerprint(path: Path) -> None:
+    here = read(path)
+    elsewhere = EXAMPLE.replace("https://node.example", "https://other.example")
+    there = read(path, '[journal]\npath = "b.db"\n[service]\nlisten = "127.0.0.1:1"\n' + elsewhere)
+    assert there.fingerprint == here.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('max_order = "25 ETH"', 'max_order = "26 ETH"'),
+        ('risk_aversion = "1e-5 /USD"', 'risk_aversion = "2e-5 /USD"'),
+        ('tip = "0.01 gwei"', 'tip = "0.02 gwei"'),
+        ('every = "1 min"', 'every = "2 min"'),
+        ("chain_id = 10", "chain_id = 11"),
+        ('base_token = "0x8C', 'base_token = "0x8c'),
+    ],
+)
+def test_whatever_decides_a_trade_is_in_the_fingerprint(path: Path, old: str, new: str) -> None:
+    before = read(path).fingerprint
+    assert old in EXAMPLE
+    assert read(path, EXAMPLE.replace(old, new)).fingerprint != before

@@ -1,5 +1,6 @@
 """The packages that the guides build are built as written, found by name, and pass their tests."""
 
+import json
 import os
 import re
 import subprocess
@@ -8,6 +9,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
+from keeper.devnet.anvil import Node
 
 ROOT = Path(__file__).parents[1]
 GUIDES = ROOT / "docs" / "guides"
@@ -51,3 +54,40 @@ def test_what_a_guide_builds_is_found_and_conforms(guide: str, tmp_path: Path) -
             check=False,
         )
         assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.anvil
+def test_the_bots_of_the_fault_proxy_guide_pass_their_tests(tmp_path: Path) -> None:
+    for name, text in files("faultproxy.md").items():
+        (tmp_path / name).write_text(text)
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "6 passed" in run.stdout
+
+
+@pytest.mark.anvil
+def test_the_script_of_the_fault_proxy_guide_runs_as_written(
+    anvil_node: Node, tmp_path: Path
+) -> None:
+    (tmp_path / "rehearse.sh").write_text(files("faultproxy.md")["rehearse.sh"])
+    run = subprocess.run(
+        ["bash", "rehearse.sh"],  # noqa: S607  # as a reader runs it
+        cwd=tmp_path,
+        env=os.environ
+        | {
+            "NODE": anvil_node.http_url,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    log = json.loads((tmp_path / "log.json").read_text())
+    assert [entry["told"] for entry in log] == ["status 429", "result"]

@@ -33,12 +33,14 @@ from keeper.model.chain import Address
 from keeper.model.events import Decided, Event, Sent, Settled, Troubled
 from keeper.model.flow import Reasoning
 from keeper.model.units import ETHER
+from tests.canary import NODE_TOKEN
 
 PATIENCE_S = 30.0
 COOLDOWN_S = 3_600
 """So long that nothing trades twice before a test lets the time pass."""
 GLANCE_S = 0.01
 KEY_VARIABLE = "KEEPER_PRIVATE_KEY"
+TOKEN_VARIABLE = "KEEPER_NODE_TOKEN"  # noqa: S105  # a name
 TOML = """\
 [chain]
 chain_id = {world.chain_id}
@@ -166,15 +168,19 @@ class FrontDoor:
 
     def answer(self, body: bytes) -> bytes | None:
         question = json.loads(body)
-        self.asked.append(question["method"])
+        batch = question if isinstance(question, list) else [question]
+        self.asked += [call["method"] for call in batch]
         line = HTTPConnection(str(self._upstream.hostname), self._upstream.port or 0, timeout=10)
         try:
             line.request("POST", "/", body, {"Content-Type": "application/json"})
             answer = json.loads(line.getresponse().read())
         finally:
             line.close()
-        said = self.falsify(question, answer)
-        return None if said is None else json.dumps(said).encode()
+        true = answer if isinstance(answer, list) else [answer]
+        said = [self.falsify(*pair) for pair in zip(batch, true, strict=True)]
+        if None in said:
+            return None
+        return json.dumps(said if isinstance(question, list) else said[0]).encode()
 
     def close(self) -> None:
         self._server.shutdown()
@@ -198,9 +204,14 @@ class Done(Struct, frozen=True):
 class Process:
     """A real process of the keeper, its lines read as they come."""
 
-    def __init__(self, *words: str, cwd: Path | None = None) -> None:
+    def __init__(
+        self,
+        *words: str,
+        cwd: Path | None = None,
+        launcher: tuple[str, ...] = ("-m", "keeper"),
+    ) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "keeper", *words],
+            [sys.executable, *launcher, *words],
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -226,6 +237,12 @@ class Process:
                 break
             time.sleep(GLANCE_S)
         pytest.fail(f"no {words!r} came; the last lines are {self.lines[-5:]}")
+
+    def wait(self) -> int:
+        """Await the end; return the exit code."""
+        code = self._process.wait(PATIENCE_S)
+        self._reader.join()
+        return code
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
         """Send a signal, await the end; return the exit code and how many seconds it took."""
@@ -259,14 +276,14 @@ class Office:
         self.world = world
         self.door = door
         self.config_file = folder / "keeper.toml"
-        self.text = TOML.format(world=world, rpc=door.url)
+        self.text = TOML.format(world=world, rpc=f"{door.url}/v2/${{{TOKEN_VARIABLE}}}")
         self.account = world.accounts.keeper.address
         self.set_key(world.accounts.keeper.test_key)
         self.change()
         self._nonce = self.nonce()
 
     def set_key(self, key: str) -> None:
-        (self.folder / ".env").write_text(f"{KEY_VARIABLE}={key}\n")
+        (self.folder / ".env").write_text(f"{KEY_VARIABLE}={key}\n{TOKEN_VARIABLE}={NODE_TOKEN}\n")
 
     def change(self, *changes: tuple[str, str]) -> None:
         """Replace text of keeper.toml; what is not there exactly once is a mistake of the test."""
@@ -354,13 +371,15 @@ class Notes:
 class Running:
     """A keeper at work in a thread of its own, and the test beside it."""
 
-    def __init__(self, office: Office, config: Config) -> None:
+    def __init__(self, office: Office, config: Config, *, adopt: bool = False) -> None:
         self.office = office
         self.clock = Offset()
         self.notes = Notes()
-        self.journal = SqliteJournal.acting(config.journal.path, config.chain_id)
-        self.beside = SqliteJournal.beside(config.journal.path, config.chain_id)
-        self.keeper = Keeper(config, self.journal, clock=self.clock, sinks=(self.notes,))
+        self.journal = SqliteJournal.acting(config.journal_file, config.chain_id)
+        self.beside = SqliteJournal.beside(config.journal_file, config.chain_id)
+        self.keeper = Keeper(
+            config, self.journal, clock=self.clock, sinks=(self.notes,), adopt=adopt
+        )
         # A person's second is a long time in a test.
         self.keeper.loop._pace = Pace(poll_s=0.02, retry_s=0.1)
         self._thread = Thread(target=self.keeper.run, name="keeper")

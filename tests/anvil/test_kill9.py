@@ -12,7 +12,7 @@ KILLS = 5
 
 
 @pytest.mark.anvil
-def test_a_keeper_that_is_killed_again_and_again_doubles_nothing_and_loses_nothing() -> None:
+def test_p1_a_keeper_that_is_killed_again_and_again_doubles_nothing_and_loses_nothing() -> None:
     run = subprocess.run(
         [sys.executable, BENCHMARK, "--kills", str(KILLS), "--json"],
         capture_output=True,

@@ -163,7 +163,7 @@ def test_a_person_flattens_and_nothing_is_hedged_again_before_a_resume(listening
     listening.assert_hedged()
 
 
-def test_a_halt_from_another_process_stops_it_and_a_resume_lets_it_go_on(
+def test_e1_a_halt_from_another_process_stops_it_and_a_resume_lets_it_go_on(
     listening: Running,
 ) -> None:
     office, before = listening.office, listening.office.effects()
@@ -178,3 +178,14 @@ def test_a_halt_from_another_process_stops_it_and_a_resume_lets_it_go_on(
     listening.until_quiet()
     assert len(office.effects()) > len(before)
     listening.assert_hedged()
+
+
+def test_f6_a_file_that_is_edited_under_a_running_keeper_changes_nothing(
+    listening: Running,
+) -> None:
+    """It is read at the start alone: what is in flight keeps the limits it was decided under."""
+    office, before = listening.office, listening.office.effects()
+    office.config_file.write_text("[limits]\nmax_order = nonsense")
+    actions.deposit(office.world, office.world.accounts.alice, 25.0)
+    assert_one_hedge_more(listening, before)
+    assert listening.journal.halted() is None

@@ -187,8 +187,7 @@ def _runway(snapshot: Snapshot, costs: Costs, limits: Limits, kind: Kind) -> tup
     # Gas that costs nothing can be paid for by anybody.
     hedges = snapshot.purse_wei // each_wei if each_wei else limits.min_gas_hedges
     least = 1 if kind.reduces else limits.min_gas_hedges
-    note = "at least, so many can be paid for"
-    return (Gate("gas runway", hedges >= least, hedges, least, "hedges", note),)
+    return (Gate("gas runway", hedges >= least, hedges, least, "hedges", "at least"),)
 
 
 def _cooldown(activity: Activity, limits: Limits) -> Gate:

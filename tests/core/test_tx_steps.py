@@ -1,5 +1,7 @@
 """One row per line of the table in the module docstring, then the laws."""
 
+from typing import get_args
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -141,6 +143,37 @@ def test_what_is_being_cancelled_is_never_hedged_again(
 ) -> None:
     found = step(facts(**change), attempts=(ATTEMPT, VOID), cap_wei=5_000, fresh=fresh)
     assert found == expected
+
+
+def test_a_refused_cancel_is_signed_again_only_at_a_higher_fee() -> None:
+    facts = msgspec.structs.replace(PENDING, last_sent=sent("refusal"))
+    highest_wei = VOID.fees.max_fee_wei
+    for risen_wei, signs in ((highest_wei, False), (highest_wei + 1, True)):
+        fresh = Fees(risen_wei, VOID.fees.tip_wei)
+        step = next_step(INTENT, (ATTEMPT, VOID), facts, POLICY, fresh=fresh, cap_wei=10**6)
+        assert isinstance(step, Cancel) is signs
+
+
+def test_steps_and_their_policy_cannot_be_changed() -> None:
+    for kind in {*get_args(Step), *get_args(OrderStep), TxPolicy}:
+        assert kind.__struct_config__.frozen, kind
+
+
+def test_a_policy_is_written_by_name_and_has_the_documented_defaults() -> None:
+    with pytest.raises(TypeError):
+        TxPolicy(1)  # type: ignore[call-arg]
+    with pytest.raises(msgspec.ValidationError, match="bribe"):
+        msgspec.convert({"tip_wei": 1, "bribe": 2}, TxPolicy)
+    assert TxPolicy(tip_wei=1) == TxPolicy(
+        tip_wei=1,
+        confirmations=2,
+        resend_after_s=15,
+        bump_after_s=45,
+        intent_life_s=600,
+        max_refusals=2,
+        displaced_looks=3,
+        max_reverts_per_hour=3,
+    )
 
 
 def test_what_was_never_signed_is_abandoned() -> None:

@@ -39,6 +39,8 @@ TIDY_AFTER: Final = 100
 """Appends between two checkpoints: together they fit into the pages that were made in advance."""
 PRUNE_ROWS: Final = 2 * TIDY_AFTER
 """Oldest holds looked at in one tidying, for each hold of an append: more than were added."""
+KEEP_HOLDS_S: Final = 7 * DAY_S
+"""How long decisions that changed nothing are kept if nobody says otherwise."""
 VOLATILITY: Final = msgspec.json.Decoder(VolState)
 GAS: Final = msgspec.json.Decoder(GasState)
 
@@ -53,7 +55,7 @@ class SqliteJournal:
         """Relative to the directory of keeper.toml."""
         lease_s: float = 15.0
         """How long a keeper that hangs still leads; one that died is followed at once."""
-        keep_holds_s: int = 7 * DAY_S
+        keep_holds_s: int = KEEP_HOLDS_S
         """How long decisions that changed nothing are kept; what was acted on is kept for ever."""
 
     def __init__(
@@ -63,7 +65,7 @@ class SqliteJournal:
         *,
         lease: LeaseRow | None,
         acting: bool,
-        keep_holds_s: int = 7 * DAY_S,
+        keep_holds_s: int = KEEP_HOLDS_S,
     ) -> None:
         """Take over a connection that `acting`, `beside` or `in_memory` opened."""
         self._db = connection
@@ -82,7 +84,7 @@ class SqliteJournal:
         chain_id: ChainId,
         terms: Terms | None = None,
         *,
-        keep_holds_s: int = 7 * DAY_S,
+        keep_holds_s: int = KEEP_HOLDS_S,
     ) -> Self:
         """Open the journal for a keeper that acts on it whenever `hold` says that it leads.
 
@@ -109,7 +111,7 @@ class SqliteJournal:
         chain_id: ChainId,
         terms: Terms | None = None,
         *,
-        keep_holds_s: int = 7 * DAY_S,
+        keep_holds_s: int = KEEP_HOLDS_S,
     ) -> Self:
         """Open the journal for the one keeper that acts on it now; create it if there is none.
 

@@ -48,6 +48,10 @@ def journal() -> Iterator[SqliteJournal]:
         ("DELETE FROM intent", "never forgotten"),
         ("UPDATE slot SET sender = 'x'", "one intent for ever"),
         ("DELETE FROM slot", "one intent for ever"),
+        (
+            "INSERT INTO attempt SELECT 1, 'x', id, 0 FROM intent WHERE status = 'done'",
+            "nothing is signed for a settled intent",
+        ),
         ("UPDATE attempt SET hash = 'x'", "do not change"),
         ("DELETE FROM attempt", "never forgotten"),
         ("UPDATE adopted SET nonce = 9", "stays adopted"),

@@ -2,7 +2,7 @@ from math import inf, nan
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from keeper.core.exposure import net
@@ -242,6 +242,8 @@ def test_the_greeks_of_an_option_are_those_of_its_arrays(leg: Option, price: flo
 def test_the_delta_to_come_is_the_delta_of_then_at_the_price_of_now(
     leg: Option, price: float
 ) -> None:
+    # Gamma at the strike at the very end is infinite, and refused.
+    assume(price != leg.strike)
     now, spot_leg = net([spot(3.0), leg], WETH, price, NOW_S), net([spot(3.0)], WETH, price, NOW_S)
     hour, day = (net([leg], WETH, price, NOW_S + later_s).delta for later_s in (HOUR_S, DAY_S))
     assert now.delta_in_1h == pytest.approx(spot_leg.delta + hour, abs=1e-9)

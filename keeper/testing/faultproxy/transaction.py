@@ -7,7 +7,7 @@ from eth_account import Account
 from eth_hash.auto import keccak
 from eth_keys.exceptions import BadSignature
 from msgspec import Struct
-from rlp.exceptions import DecodingError
+from rlp.exceptions import RLPException
 
 from keeper.adapters.words import checksum_address
 
@@ -99,9 +99,9 @@ def decode(raw: object) -> Transaction:
         items = rlp.decode(encoded[1:] if kind else encoded)
         fields = dict(zip(_FIELDS[kind], items, strict=True))
         sender = str(Account.recover_transaction(encoded))
-    except (ValueError, TypeError, LookupError, BadSignature, DecodingError) as error:
+        return _transaction(kind, fields, encoded, sender)
+    except (ValueError, TypeError, LookupError, BadSignature, RLPException) as error:
         raise NotATransaction(f"not a transaction: {error}") from error
-    return _transaction(kind, fields, encoded, sender)
 
 
 def _transaction(kind: int, fields: dict[str, Any], encoded: bytes, sender: str) -> Transaction:

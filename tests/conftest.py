@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from keeper.devnet import actions
 from keeper.devnet.chain import BLOCK_S
@@ -16,8 +16,11 @@ from tests.canary import pytest_runtest_logreport, pytest_sessionfinish
 
 __all__ = ("pytest_runtest_logreport", "pytest_sessionfinish")
 
-# A law holds or not, however long a busy machine takes over an example of it.
-settings.register_profile("keeper", deadline=None)
+# A law holds or not, however long a busy machine takes over an example of it. One tree is tried
+# with the same examples each time; `--hypothesis-profile=search` looks for new ones.
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("search", UNTIMED)
+settings.register_profile("keeper", UNTIMED, derandomize=True)
 settings.load_profile("keeper")
 
 

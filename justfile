@@ -51,7 +51,7 @@ lock *args:
     #!/usr/bin/env bash
     set -euo pipefail
     compile() {
-      uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+      uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header \
         --no-annotate --no-emit-index-url --no-emit-find-links "$@"
     }
     compile pyproject.toml --extra dev {{ args }} -o requirements/dev.txt

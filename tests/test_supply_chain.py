@@ -4,9 +4,11 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.y*ml"))
@@ -58,3 +60,20 @@ def test_u4_two_builds_of_one_source_are_the_same_bytes(tmp_path: Path) -> None:
         (wheel,) = (source / "dist").glob("*.whl")
         wheels.append(wheel.read_bytes())
     assert wheels[0] == wheels[1]
+
+
+def test_pip_takes_the_lock_because_every_extra_is_pinned_with_its_package() -> None:
+    lock = (ROOT / "requirements" / "dev.txt").read_text(encoding="utf-8")
+    pinned = [Requirement(found) for found in re.findall(r"^[a-z][^\\]+", lock, re.MULTILINE)]
+    here = {one.name: one.extras for one in pinned if one.marker is None or one.marker.evaluate()}
+    asked = {
+        (needed.name, extra)
+        for name, extras in here.items()
+        for needed in map(Requirement, requires(name) or ())
+        if any(
+            needed.marker is None or needed.marker.evaluate({"extra": of}) for of in extras or {""}
+        )
+        for extra in needed.extras
+    }
+    assert ("coverage", "toml") in asked
+    assert {(name, extra) for name, extra in asked if extra not in here.get(name, set())} == set()

@@ -202,7 +202,7 @@ def test_load_balancer_a_backend_that_lags_lets_no_nonce_be_used_twice(
         running.keeper.mailbox.post("test")
         running.until(proxy.log)
     proxy.replace()
-    running.until(lambda: len(office.effects()) >= hedged)
+    running.until_hedged(effects=hedged)
     running.until_quiet()
     running.assert_hedged()
     sends = [send.transaction for send in proxy.sends() if send.transaction is not None]

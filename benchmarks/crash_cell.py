@@ -240,7 +240,7 @@ def _reckon(stage: Stage, victim: Victim, cell: Cell, play_: Play, path: Path | 
     verdict = Verdict(
         cell=cell,
         kills=victim.kills,
-        fired=victim.kills > (cell.kills[0].point != cell.point),
+        fired=victim.kills > 0,
         effects=len(effects),
         intents=0,
         attempts=0,

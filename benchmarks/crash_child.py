@@ -33,9 +33,10 @@ from keeper.engine.loop import Loop
 from keeper.engine.mailbox import Mailbox
 from keeper.engine.tick import Book, Desk
 from keeper.model.chain import Address, BlockRef, ChainId, Fees, Message, SignedTx, UnsignedTx
-from keeper.model.events import Decided, Event, Sent, Settled, Signed
+from keeper.model.events import Decided, Event, Intended, Sent, Settled, Signed
 from keeper.model.flow import Hold, Mined
 from keeper.model.units import GWEI, YEAR_S
+from keeper.ports.acting import Rehearsal
 
 BAND_BASE: Final = 0.5
 CONFIRMATIONS: Final = 3
@@ -203,6 +204,8 @@ class MortalJournal(SqliteJournal):
                 return _settled(event)
             case Decided(decision=decision):
                 return "held" if isinstance(decision, Hold) else ""
+            case Intended():
+                return ""  # never alone: with its first bytes, or with why there are none
             case _:
                 return type(event).__name__.lower()
 
@@ -210,8 +213,8 @@ class MortalJournal(SqliteJournal):
         attempt = event.attempt
         if attempt.purpose == "cancel":
             return "cancel"
-        pending = next(p for p in self.open() if p.intent.id == attempt.intent_id)
-        if not pending.attempts:
+        pending = next((p for p in self.open() if p.intent.id == attempt.intent_id), None)
+        if pending is None:
             return "hedge"
         last = pending.sends[-1].heard if pending.sends else ""
         return "renew" if last == "refusal" else "bump"
@@ -246,10 +249,10 @@ class MortalEvm(Evm):
         finally:
             self._reaper.reach(f"{place}:after")
 
-    def simulate(self, sender: Address, message: Message, fees: Fees, at: BlockRef) -> bytes:
-        returned = super().simulate(sender, message, fees, at)
-        self._reaper.reach("simulate:after")
-        return returned
+    def rehearse(self, sender: Address, message: Message, fees: Fees, at: BlockRef) -> Rehearsal:
+        passed = super().rehearse(sender, message, fees, at)
+        self._reaper.reach("rehearse:after")
+        return passed
 
     def mined(self, hashes: tuple[str, ...], head: BlockRef) -> Mined | None:
         found = super().mined(hashes, head)

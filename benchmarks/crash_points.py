@@ -32,7 +32,7 @@ POOR: Final = "insufficient funds for gas * price + value"
 
 Provocation = Literal[
     "", "stuck", "refused", "cancelled", "dropped", "withheld", "refusing", "late", "stolen",
-    "changed", "busy", "order", "abandoned", "asked",
+    "changed", "busy", "order", "mute", "asked",
 ]  # fmt: skip
 """What makes a keeper go where it would not by itself."""
 
@@ -40,7 +40,6 @@ _COMMITS: Final[dict[str, Provocation]] = {
     "adopted": "",
     "codeseen": "",
     "held": "",
-    "intended": "",
     "signed-hedge": "",
     "signed-bump": "stuck",
     "signed-renew": "refused",
@@ -57,7 +56,7 @@ _COMMITS: Final[dict[str, Provocation]] = {
     "settled-cancelled": "cancelled",
     "settled-refused": "refusing",
     "settled-reverted": "late",
-    "settled-abandoned": "abandoned",
+    "settled-abandoned": "mute",
     "settled-displaced": "stolen",
     "halted": "changed",
     "served": "asked",
@@ -72,7 +71,7 @@ _SENDS: Final[dict[str, Provocation]] = {
     "cancel": "cancelled",
     "resend": "dropped",
 }
-_TORN: Final = ("intended", "signed-hedge", "signed-bump", "signed-cancel", "settled-done")
+_TORN: Final = ("signed-hedge", "signed-bump", "signed-cancel", "settled-done")
 """Commits that are also cut in the middle: written, and not yet committed."""
 
 
@@ -93,13 +92,11 @@ def _points() -> Iterator[Point]:
     for kind, why in _SENDS.items():
         for moment in ("before", "unread", "unheard", "after"):
             yield Point(f"send-{kind}:{moment}", why)
-    for call in ("simulate", "sign", "receipt"):
+    for call in ("rehearse", "sign", "receipt"):
         yield Point(f"{call}:after")
 
 
 POINTS: Final = tuple(_points())
-KILLED_FIRST: Final[dict[Provocation, str]] = {"abandoned": "intended:after"}
-"""Provocations that are a death themselves."""
 
 SCENARIOS: Final[dict[str, tuple[Fault, ...]]] = {
     "clean": (),
@@ -213,10 +210,8 @@ def cells(seeds: int, seed: int, points: tuple[Point, ...] = POINTS) -> tuple[Ce
 
 
 def _kills(point: Point, at: int, chance: Random) -> tuple[Kill, ...]:
-    first = KILLED_FIRST.get(point.provocation)
-    before = () if first is None else (Kill(first),)
     once = point.provocation or point.name.partition(":")[0] in {"start", "adopted", "codeseen"}
     named = Kill(point.name, 1 if once else at + 1)
     # Every third dies again, wherever it has come to by then.
     again = chance.choice(POINTS).name if chance.random() < 1 / 3 else None
-    return (*before, named, *(() if again is None else (Kill(again),)))
+    return (named, *(() if again is None else (Kill(again),)))

@@ -14,7 +14,7 @@ import msgspec
 from eth_account import Account as Signer
 
 from benchmarks.crash_child import BLOCK_S, Life
-from benchmarks.crash_points import PROVOKED, SCENARIOS, Cell, Weather
+from benchmarks.crash_points import PROVOKED, SCENARIOS, Cell, Provocation, Weather
 from benchmarks.stub_venue import ORDERED
 from keeper.adapters.signers.private_key import PrivateKey
 from keeper.devnet.rpc import Rpc
@@ -22,7 +22,7 @@ from keeper.devnet.world import World, start_world
 from keeper.devnet.worlds import erc4626
 from keeper.model.chain import Address, ChainId
 from keeper.model.units import ETHER, GWEI
-from keeper.testing.faultproxy import FaultProxy, PoolSettings, RpcError
+from keeper.testing.faultproxy import Fault, FaultProxy, HttpStatus, PoolSettings, RpcError
 
 CALM_WEI: Final = GWEI
 SPIKE_GWEI: Final = (20, 90)
@@ -79,14 +79,18 @@ class Stage:
 
     def disturb(self, cell: Cell, *, provoked: bool) -> None:
         """Put the scenario's faults in force, and those of the cell's provocation before them."""
-        faults = PROVOKED.get(cell.provocation, ()) if provoked else ()
-        if provoked and cell.provocation == "refusing":
-            # Of all calls only the rehearsal has a sender.
-            sender = {"0.from": self.account}
-            faults = (
-                RpcError(method="eth_call", code=3, message=REVERTED, params=sender, times=1),
-            )
+        faults = (PROVOKED | self._of_rehearsals).get(cell.provocation, ()) if provoked else ()
         self.proxy.replace(*faults, *SCENARIOS[cell.scenario])
+
+    @property
+    def _of_rehearsals(self) -> dict[Provocation, tuple[Fault, ...]]:
+        sender = {"0.from": self.account}  # of all calls only the rehearsal has one
+        return {
+            "refusing": (
+                RpcError(method="eth_call", code=3, message=REVERTED, params=sender, times=1),
+            ),
+            "mute": (HttpStatus(method="eth_call", code=503, params=sender, times=2),),
+        }
 
     def calm(self) -> None:
         """End every fault."""

@@ -38,7 +38,7 @@ from keeper.engine.mailbox import Mailbox
 from keeper.engine.tick import Book, Desk
 from keeper.model.chain import ChainId
 from keeper.model.errors import Fatal
-from keeper.model.events import Decided, Event, Intended, Signed
+from keeper.model.events import Decided, Event, Signed
 from keeper.model.flow import Rebalance
 from keeper.model.units import GWEI
 from keeper.ports.reading import Venue
@@ -70,8 +70,8 @@ class Reaction(Struct, frozen=True):
     """The part of it spent waiting for the node."""
     cpu_ns: int
     """Processor time of the loop's thread."""
-    writes_ns: tuple[int, ...]
-    """Each write to the journal in it: the intent, then the signed bytes with their fsync."""
+    write_ns: int
+    """The write to the journal in it: decision, intent and signed bytes, with one fsync."""
     asked: Counts
     """Of the node."""
 
@@ -95,7 +95,7 @@ class Stopwatch:
         self._armed = False
         self._began_ns = self._waited_ns = self._cpu_ns = 0
         self._asked = Counts()
-        self.writes_ns: list[int] = []
+        self.write_ns = 0
         self.reactions: Queue[Reaction] = Queue()
 
     def arm(self, thread: Thread) -> None:
@@ -104,7 +104,6 @@ class Stopwatch:
         self._cpu_ns = clock_gettime_ns(clock)
         self._waited_ns = self._node.waited_ns
         self._asked = self._count()
-        self.writes_ns.clear()
         self._armed = True
 
     def post(self, name: str) -> None:
@@ -122,7 +121,7 @@ class Stopwatch:
             total_ns=ended_ns - self._began_ns,
             waited_ns=self._node.waited_ns - self._waited_ns,
             cpu_ns=thread_time_ns() - self._cpu_ns,
-            writes_ns=tuple(self.writes_ns),
+            write_ns=self.write_ns,
             asked=self._count().since(self._asked),
         )
         self.reactions.put(reaction)
@@ -142,15 +141,15 @@ class TimedEvm(Evm):
 
 
 class TimedJournal(SqliteJournal):
-    """The journal, which notes how long the writes before a broadcast take."""
+    """The journal, which notes how long the write before a broadcast takes."""
 
     stopwatch: Stopwatch
 
     def append(self, *events: Event) -> None:
         began_ns = perf_counter_ns()
         super().append(*events)
-        if any(isinstance(event, Intended | Signed) for event in events):
-            self.stopwatch.writes_ns.append(perf_counter_ns() - began_ns)
+        if any(isinstance(event, Signed) for event in events):
+            self.stopwatch.write_ns = perf_counter_ns() - began_ns
 
 
 class OurKeeper:

@@ -89,10 +89,8 @@ class Figures(Struct, frozen=True, kw_only=True):
     own_cpu_ms: Spread
     """Processor time of our loop's thread in it: what others on the machine cannot lengthen."""
     node_wait_p50_ms: float
-    journal_intent_p50_ms: float
-    """Decision and intent written down with an fsync, before the simulation."""
-    journal_signed_p50_ms: float
-    """The signed bytes written down with an fsync, before the send."""
+    journal_p50_ms: float
+    """Decision, intent and signed bytes written down with an fsync, before the send."""
     rpc_requests_per_reaction: int
     """Round trips: a batch is one."""
     rpc_calls_per_reaction: int
@@ -297,8 +295,7 @@ def _figures(setting: Setting, timed: Timed, counted: Counted) -> Figures:
         own_share_ms=own,
         own_cpu_ms=spread([reaction.cpu_ns for reaction in timed.ours]),
         node_wait_p50_ms=p50_ms([reaction.waited_ns for reaction in timed.ours]),
-        journal_intent_p50_ms=p50_ms([reaction.writes_ns[0] for reaction in timed.ours]),
-        journal_signed_p50_ms=p50_ms([reaction.writes_ns[1] for reaction in timed.ours]),
+        journal_p50_ms=p50_ms([reaction.write_ns for reaction in timed.ours]),
         rpc_requests_per_reaction=counted.ours.requests,
         rpc_calls_per_reaction=counted.ours.calls.total(),
         rpc_calls=dict(counted.ours.calls),
@@ -327,7 +324,7 @@ def _tell(setting: Setting, figures: Figures) -> None:
         f" {figures.times_faster_p50} times faster ({figures.times_faster_than_ipc_p50} over IPC);"
         f" RPC requests {figures.rpc_requests_per_reaction} against"
         f" {figures.naive_rpc_requests_per_reaction}, with {figures.rpc_calls_per_reaction} calls;"
-        f" journal {figures.journal_intent_p50_ms:.2f} + {figures.journal_signed_p50_ms:.2f} ms"
+        f" journal {figures.journal_p50_ms:.2f} ms"
     )
 
 

@@ -323,7 +323,9 @@ def test_u1_every_dependency_is_locked() -> None:
     demo = [*runtime, *extras["demo"]]
     locks = {"runtime": runtime, "demo": demo, "dev": [*demo, *extras["dev"]]}
     for lock, needed in locks.items():
-        pins = re.findall(r"^([a-z0-9._-]+)(?:\[[a-z,]+\])?==", text(f"requirements/{lock}.txt"), re.MULTILINE)
+        pins = re.findall(
+            r"^([a-z0-9._-]+)(?:\[[a-z,]+\])?==", text(f"requirements/{lock}.txt"), re.MULTILINE
+        )
         names = {re.split(r"[<>=\[ ]", line)[0] for line in needed} - {"hedge-keeper"}
         refuse(names - set(pins), f"not in requirements/{lock}.txt; run `just lock`")
 

@@ -1,14 +1,14 @@
 """From intent to outcome. Recovery after a crash and normal operation are one path.
 
-The order is the whole safety argument: the intent is in the journal before anything is signed, the
-raw bytes are in the journal before anything is sent, and one nonce belongs to one intent for ever.
-A crash between any two lines leaves either nothing that could have been sent, or bytes that can
-be sent again without a second effect.
+The order is the whole safety argument: the intent and its raw bytes are in the journal before
+anything is sent, and one nonce belongs to one intent for ever. A crash between any two lines leaves
+either nothing that could have been sent, or bytes that can be sent again without a second effect.
 """
 
 from contextlib import suppress
 from typing import assert_never
 
+from keeper.core.redact import redact
 from keeper.core.tx_steps import (
     Abandon,
     Bump,
@@ -23,44 +23,65 @@ from keeper.core.tx_steps import (
     next_step,
 )
 from keeper.engine import outcome
-from keeper.engine.hands import Bid, Hands, close, empty, offer_at, send, sign_and_send
+from keeper.engine.hands import Bid, Hands, close, empty, offer_at, send, sign, sign_and_send
 from keeper.engine.rehearse import bind, check_code, order, rehearse, stolen, undone
 from keeper.model.chain import BlockRef, Message
 from keeper.model.errors import Fatal, Rejected, Stopped
-from keeper.model.events import Unseen
-from keeper.model.flow import Facts, Intent
+from keeper.model.events import Event, Intended, Settled, Signed, Unseen
+from keeper.model.flow import Facts, Intent, Outcome, Status
 from keeper.ports.acting import Open
 from keeper.ports.reading import Venue
 
 __all__ = ("Hands", "settle", "start")
 
 
-def start(hands: Hands, venue: Venue, intent: Intent, head: BlockRef) -> None:
-    """Carry out an intent that is already in the journal: rehearse, sign, journal, send.
+def start(
+    hands: Hands, venue: Venue, intent: Intent, head: BlockRef, *, because: tuple[Event, ...] = ()
+) -> None:
+    """Rehearse a new intent and sign it; write it down with its bytes, and only then send them.
+
+    *because* is what led to it, written down with it: one transaction, so that nothing is waited
+    for twice. An intent that comes to nothing is written down, too, with the reason.
 
     Raises:
         Rejected: The chain or the venue refuses it; the intent is closed.
         Fatal: The chain, the key or the venue's code is not what it was; the intent is closed.
+        Transient, Uncertain: The node is away; the intent is closed.
 
     """
-    offer = offer_at(hands, intent, head)
+    log = hands.log
+    born = (*because, Intended(intent, at_ms=log.clock.now_ms()))
     try:
-        rehearsed = rehearse(hands, venue, intent, offer, head)
-        check_code(hands, rehearsed.message, rehearsed.standing)
-        nonce = bind(hands, intent, rehearsed.standing)
-    except Rejected as refusal:
-        close(hands, intent, "failed", str(refusal))
+        bid = _first_bid(hands, venue, intent, head)
+        halted = log.journal.halted()
+        attempt = sign(hands, intent, bid) if halted is None else None
+    except Exception as trouble:
+        status: Status = "failed" if isinstance(trouble, Rejected) else "abandoned"
+        log.append(*born, _unsigned(hands, intent, redact(str(trouble)), status))
         raise
-    except Fatal as surprise:
-        close(hands, intent, "abandoned", str(surprise))
-        raise
-    if (halted := hands.log.journal.halted()) is None:
+    if attempt is not None:
         try:
-            sign_and_send(hands, intent, Bid(rehearsed.message, nonce, offer, head))
+            log.append(*born, Signed(attempt))
         except Stopped:  # a halt came between the last look and the commit: it wins
-            halted = hands.log.journal.halted()
-    if halted is not None:
-        close(hands, intent, "abandoned", f"halted: {halted}")
+            halted = log.journal.halted()
+        else:
+            send(hands, attempt, head)
+            return
+    log.append(*born, _unsigned(hands, intent, f"halted: {halted}"))
+
+
+def _unsigned(hands: Hands, intent: Intent, why: str, status: Status = "abandoned") -> Settled:
+    """Return the end of an intent that has no bytes."""
+    outcome = Outcome(intent.id, status, why, fill=None, gas_used=0, gas_usd=0.0)
+    return Settled(outcome, at_ms=hands.log.clock.now_ms())
+
+
+def _first_bid(hands: Hands, venue: Venue, intent: Intent, head: BlockRef) -> Bid:
+    offer = offer_at(hands, intent, head)
+    rehearsed = rehearse(hands, venue, intent, offer, head)
+    check_code(hands, rehearsed.message, rehearsed.standing)
+    nonce = bind(hands, intent, rehearsed.standing)
+    return Bid(rehearsed.message, nonce, offer, head)
 
 
 def settle(hands: Hands, venues: dict[str, Venue], head: BlockRef) -> tuple[Open, ...]:

@@ -62,15 +62,10 @@ def offer_at(hands: Hands, intent: Intent, head: BlockRef) -> Fees:
     )
 
 
-def sign_and_send(hands: Hands, intent: Intent, bid: Bid) -> None:
-    """Sign *bid*, write it down, and only then hand it over.
-
-    Raises:
-        Stopped: Trading was halted before the bytes were written down; they were not sent.
-
-    """
+def sign(hands: Hands, intent: Intent, bid: Bid) -> Attempt:
+    """Return *bid* signed. Nobody may see the bytes before they are written down."""
     signed = hands.signer.sign(UnsignedTx(hands.chain_id, bid.nonce, bid.message, bid.fees))
-    attempt = Attempt(
+    return Attempt(
         intent_id=intent.id,
         hash=signed.hash,
         raw=signed.raw,
@@ -80,6 +75,16 @@ def sign_and_send(hands: Hands, intent: Intent, bid: Bid) -> None:
         purpose=bid.purpose,
         gas_limit=bid.message.gas_limit,
     )
+
+
+def sign_and_send(hands: Hands, intent: Intent, bid: Bid) -> None:
+    """Sign *bid*, write it down, and only then hand it over.
+
+    Raises:
+        Stopped: Trading was halted before the bytes were written down; they were not sent.
+
+    """
+    attempt = sign(hands, intent, bid)
     hands.log.append(Signed(attempt))
     send(hands, attempt, bid.head)
 

@@ -14,7 +14,7 @@ from keeper.engine.reader import read_all
 from keeper.engine.rehearse import undone
 from keeper.model.chain import BlockRef
 from keeper.model.errors import BadData, Rejected
-from keeper.model.events import Intended, Placed, Progressed, Troubled
+from keeper.model.events import Placed, Progressed, Troubled
 from keeper.model.flow import Intent, Progress
 from keeper.ports.acting import Open
 from keeper.ports.reading import Chain, OrderVenue, Read, Venue
@@ -115,7 +115,6 @@ def _take_back(hands: Hands, venue: Venue, intent: Intent) -> None:
         return
     if any(pending.intent.withdraws is not None for pending in log.journal.open()):
         return  # an earlier one is still on its way
-    log.append(Intended(intent, at_ms=log.clock.now_ms()))
     try:
         start(hands, venue, intent, intent.block)
     except Rejected as refusal:  # most likely it was executed just now: the venue will say

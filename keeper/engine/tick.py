@@ -12,7 +12,7 @@ from keeper.engine.reader import read_all
 from keeper.engine.skew import Skew
 from keeper.model.chain import BlockRef
 from keeper.model.errors import BadData, Rejected, Transient
-from keeper.model.events import Decided, Halted, Intended, Troubled
+from keeper.model.events import Decided, Halted, Troubled
 from keeper.model.flow import Command, Decision, Halt, Hold, Intent, Rebalance, Snapshot
 from keeper.model.market import Quote
 from keeper.model.position import VaultState, VenueState
@@ -142,11 +142,9 @@ def plan(desk: Desk, book: Book, decision: Rebalance, view: Snapshot, past: Hist
 
 
 def act(hands: Hands, book: Book, note: Decided, intent: Intent) -> None:
-    """Write the decision and its intent down, then carry it out; a refusal closes it."""
-    now_ms = hands.log.clock.now_ms()
-    hands.log.append(note, Intended(intent, at_ms=now_ms))
+    """Carry out the intent of a decision; a refusal closes it."""
     try:
-        start(hands, book.venue, intent, intent.block)
+        start(hands, book.venue, intent, intent.block, because=(note,))
     except Rejected as refusal:
         hands.log.append(Troubled("Rejected", str(refusal), hands.log.clock.now_ms()))
 

@@ -16,7 +16,7 @@ class Decided(Struct, frozen=True, tag=True):
 
 
 class Intended(Struct, frozen=True, tag=True):
-    """Written before anything is signed."""
+    """Written with its first signed bytes, or with why there are none."""
 
     intent: Intent
     at_ms: int

@@ -10,7 +10,7 @@ from keeper.devnet.worlds import perp_v2
 from keeper.engine.execute import settle, start
 from keeper.engine.tick import Desk, look, plan, recall, think
 from keeper.model.chain import Address, Fees, UnsignedTx
-from keeper.model.events import Intended, Settled
+from keeper.model.events import Settled
 from keeper.model.flow import Intent, Rebalance, Snapshot
 from keeper.model.units import GWEI
 from keeper.sim.memory_journal import MemoryJournal
@@ -48,16 +48,14 @@ def open_desk(office: Office) -> Iterator[Open]:
 
 
 def decide(desk: Desk) -> Intent:
-    """Look, think and write down, as a tick does, and stop before acting."""
+    """Look and think, as a tick does, and stop before acting."""
     (book,) = desk.books
     view = look(desk, desk.chain.head())[book.terms.book]
     assert isinstance(view, Snapshot)
     past = recall(desk, book)
     decision = think(desk, book, view, past, None)
     assert isinstance(decision, Rebalance)
-    intent = plan(desk, book, decision, view, past)
-    desk.hands.log.append(Intended(intent, at_ms=desk.hands.log.clock.now_ms()))
-    return intent
+    return plan(desk, book, decision, view, past)
 
 
 def carry_out(office: Office, desk: Desk, intent: Intent) -> Settled | None:

@@ -11,8 +11,8 @@ def test_every_kind_of_event_that_the_engine_writes_is_died_before_and_after() -
     names = {point.name for point in POINTS}
     commits = {name.partition(":")[0].partition("-")[0] for name in names if ":before" in name}
     kinds = {kind.__name__.lower() for kind in get_args(Event)} - {Resumed.__name__.lower()}
-    # A decision to trade is written with its intent, one to hold alone.
-    assert kinds - {"decided"} <= commits
+    # A decision to trade is written with its intent and its first bytes, one to hold alone.
+    assert kinds - {"decided", "intended"} <= commits
     assert "held" in commits
     for name in names:
         if name.endswith(":before") and not name.startswith("send-"):

@@ -238,7 +238,7 @@ def test_s8_a_send_waits_for_its_commit_and_a_late_one_expires_cleanly() -> None
     for _ in range(4):
         world.mine()
         loop.turn(frozenset({"block"}))
-    assert outcomes(journal) == ["abandoned", "done"]
+    assert outcomes(journal) == ["done"]
     assert abs(world.position + world.delta) < CLOSE
 
 

@@ -80,7 +80,9 @@ def test_t9_a_revert_says_why_as_far_as_the_chain_still_tells(
     monkeypatch.setattr(world, "simulate", forgotten)
     with pytest.raises(Transient):  # of the next trade; the settlement came first
         tick(desk)
-    assert "why is not known: the node did not answer" in journal.outcomes()[-1].reason
+    reverted, not_tried = journal.outcomes()[-2:]
+    assert "why is not known: the node did not answer" in reverted.reason
+    assert not_tried.status == "abandoned"
 
 
 def test_a_revert_that_would_not_come_again_says_so(

@@ -67,13 +67,13 @@ def test_v10_the_first_code_is_written_down_once_and_a_change_is_fatal() -> None
         tick(desk)
         world.mine()
     assert [e for e in journal.events if isinstance(e, CodeSeen)] == [
-        CodeSeen(VENUE, "0xc0de", journal.events[2].at_ms)  # type: ignore[union-attr]  # it has one
+        CodeSeen(VENUE, "0xc0de", journal.events[0].at_ms)  # type: ignore[union-attr]  # it has one
     ]
     world.code_hash, world.delta = "0xbad", 20.0
     with pytest.raises(Fatal, match="code of the venue's contract has changed"):
         tick(desk)
     assert (journal.outcomes()[-1].status, len(world.raws)) == ("abandoned", 1)
-    seen, halted, _settled = journal.events[-3:]
+    seen, halted, *_intent = journal.events[-5:]
     assert isinstance(seen, CodeSeen)
     assert isinstance(halted, Halted)
     # A person who resumes accepts it.

@@ -5,7 +5,7 @@ from keeper.core.limits import Limits
 from keeper.engine.tick import Desk, tick
 from keeper.model.chain import BlockRef, Watch
 from keeper.model.errors import BadData, KeeperError, Transient
-from keeper.model.events import Decided, Intended, Troubled
+from keeper.model.events import CodeSeen, Decided, Intended, Sent, Signed, Troubled
 from keeper.model.flow import Hold, Rebalance
 from keeper.model.position import VaultState, VenueState
 from keeper.ports.reading import Read
@@ -42,7 +42,8 @@ def test_an_unhedged_vault_is_hedged() -> None:
     assert isinstance(note.decision, Rebalance)
     assert note.triggers == ("AnswerUpdated", "block")
     assert note.decision.units == pytest.approx(-10, abs=0.05)
-    assert [type(e) for e in journal.events[:2]] == [Decided, Intended]
+    # One transaction: what was decided, what is meant, and the bytes that may be sent.
+    assert [type(e) for e in journal.events] == [CodeSeen, Decided, Intended, Signed, Sent]
 
 
 def test_a1_one_unreadable_vault_holds_its_book_and_not_the_others() -> None:

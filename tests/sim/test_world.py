@@ -26,7 +26,7 @@ def test_the_nonce_of_a_depth_is_the_nonce_of_that_time() -> None:
 
 
 def test_a_process_dies_when_its_lives_are_spent_before_or_after_a_write() -> None:
-    for lives, written in ((0, 0), (1, 2)):
+    for lives, written in ((0, 0), (1, 1), (3, 4)):
         world = World()
         world.lives = lives
         journal = MortalJournal(world)

@@ -156,8 +156,11 @@ def optimal(at: Situation, using: Optimal | None = None) -> Plan:
 
 def _optimal(at: Situation, using: Optimal) -> tuple[float, Band]:
     sigma_x = _local_sigma_x(at)
-    band, mean_move = _unwatched(at, sigma_x, using), 0.0
+    in_gas = _in_gas(at, sigma_x, using)  # the first to refuse a number that is none
+    least = _least(at) if using.horizon_guard else None
+    band, mean_move = _alive(in_gas, least), 0.0
     if using.smooth_gamma and at.delta_at is not None:
+        measured_years = 0.0
         for _ in range(PASSES):
             years = corrections.pace_years(
                 band,
@@ -165,22 +168,28 @@ def _optimal(at: Situation, using: Optimal) -> tuple[float, Band]:
                 check_years=at.check_years,
                 remaining_years=at.remaining_years,
             )
+            if years == measured_years:
+                break  # the same time has the same pace, and so the same band
+            measured_years = years
             sigma_x, mean_move = corrections.pace(
                 at.delta_at, price=at.price, sigma=at.sigma, years=years
             )
-            band = _unwatched(at, sigma_x, using)
+            band = _alive(_in_gas(at, sigma_x, using), least)
     if using.check_shift:
         band = corrections.check_shift(band, sigma_x=sigma_x, check_years=at.check_years)
     return sigma_x, _limited(at, corrections.saturation(band, mean_move), sigma_x)
 
 
-def _unwatched(at: Situation, sigma_x: float, using: Optimal) -> Band:
+def _in_gas(at: Situation, sigma_x: float, using: Optimal) -> Band:
     band = _stationary(at, sigma_x, at.fixed_usd)
     if using.gas_regimes and at.gas is not None:
-        band = _in_regime(at, sigma_x, band, at.gas)
-    if not using.horizon_guard:
-        return band
-    least = bands.horizon_guard(
+        return _in_regime(at, sigma_x, band, at.gas)
+    return band
+
+
+def _least(at: Situation) -> Band:
+    """Return the band of an error that does not drift: what the remaining life can earn back."""
+    return bands.horizon_guard(
         NOTHING,
         prop_cost=at.prop_usd,
         fixed_cost=at.fixed_usd,
@@ -188,7 +197,10 @@ def _unwatched(at: Situation, sigma_x: float, using: Optimal) -> Band:
         horizon_years=at.remaining_years,
         impact=at.impact_usd if at.fixed_usd else 0.0,
     )
-    return corrections.remaining_life(band, least)
+
+
+def _alive(band: Band, least: Band | None) -> Band:
+    return band if least is None else corrections.remaining_life(band, least)
 
 
 def _stationary(at: Situation, sigma_x: float, fixed_usd: float) -> Band:

@@ -33,6 +33,10 @@ _TAKE_OVER: Final = (
     "   AND (:adopt OR (version = :version AND config_hash = :config)))"
     " RETURNING epoch"
 )
+_STANDS: Final = (
+    "SELECT 1 FROM lease, clock WHERE holder = :holder AND epoch = :epoch AND expires_ms > now_ms"
+    " AND locked = :locked"
+)
 _LET_GO: Final = "UPDATE lease SET holder = '', expires_ms = 0, locked = 0 WHERE holder = ?"
 _TENURE: Final = (
     "SELECT name, holder, epoch, version, config_hash, (expires_ms - now_ms) / 1000.0"
@@ -137,7 +141,9 @@ class LeaseRow:
         return self.epoch
 
     def fence(self) -> None:
-        """Renew inside the transaction of an append.
+        """Look again inside the transaction of an append, and renew what is not fresh.
+
+        The transaction is the file's only writer, so what it reads cannot change under it.
 
         Raises:
             Fenced: The lease is over, or another's.
@@ -145,15 +151,19 @@ class LeaseRow:
         """
         if self.epoch is not None:
             self._lock.take()  # who follows a leader that stood still gets it when that one wakes
-        if self.epoch is None or not self._db.execute(_RENEW, self._facts(self.epoch)).fetchall():
-            epoch, self.epoch = self.epoch, None
-            self._lock.release()
-            raise Fenced(
-                "this keeper does not lead any more",
-                epoch=epoch,
-                remedy="nothing was written; it stands by until the lease is free",
-            )
-        self._rest()
+            facts = self._facts(self.epoch)
+            if self.is_fresh and self._db.execute(_STANDS, facts).fetchone():
+                return
+            if self._db.execute(_RENEW, facts).fetchall():
+                self._rest()
+                return
+        epoch, self.epoch = self.epoch, None
+        self._lock.release()
+        raise Fenced(
+            "this keeper does not lead any more",
+            epoch=epoch,
+            remedy="nothing was written; it stands by until the lease is free",
+        )
 
     def let_go(self) -> None:
         """Let another keeper lead at once; of another version, too."""

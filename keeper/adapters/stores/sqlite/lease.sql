@@ -3,7 +3,7 @@
 CREATE VIEW clock AS
 SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) AS now_ms;
 
--- One row for the whole file: the right to act on it, renewed by every append.
+-- One row for the whole file: the right to act on it, looked at by every append.
 CREATE TABLE lease (
   name        TEXT PRIMARY KEY,
   holder      TEXT NOT NULL,     -- '' when nobody led yet, or the last leader let go

@@ -175,7 +175,9 @@ class OurKeeper:
         self._ticks: Queue[tuple[Decided, ...]] = Queue()
         # In a stage that is rewound the account's past is older than its journal.
         self._loop = Loop(self._desk, self._mailbox, adopt=True, after_tick=self._ticks.put)
-        self._feed = Feed(FeedConfig(url=world.ws_url, every_blocks=None), self._stopwatch.post)
+        self._feed = Feed(
+            FeedConfig(url=world.ws_url, every_blocks=None), self._stopwatch.post, self._evm.foresee
+        )
         self._thread = Thread(target=self._loop.run, name="keeper-loop", daemon=True)
 
     def start(self) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from keeper.adapters.chain.bells import Post
+from keeper.adapters.chain.bells import Foresee, Post
 from keeper.adapters.chain.endpoint import names
 from keeper.adapters.chain.endpoint_health import HealthPolicy
 from keeper.adapters.chain.evm import Evm, EvmConfig
@@ -227,7 +227,7 @@ class Keeper:
             after_tick=self._learn,
         )
         self.schedule = Schedule(self.mailbox.post, every_s=triggers.every_s, cron=triggers.cron)
-        self.news = open_news(config, self.mailbox.post)
+        self.news = open_news(config, self.mailbox.post, self.node.evm.foresee)
         self._events = triggers.events
         self._watched: tuple[Watch, ...] = ()
 
@@ -284,7 +284,7 @@ def watches_of(desk: Desk) -> tuple[Watch, ...]:
     return tuple(found.values())
 
 
-def open_news(config: Config, post: Post) -> News | Poller:
+def open_news(config: Config, post: Post, foresee: Foresee) -> News | Poller:
     """Return what rings the bell: a subscription with polling behind it, or polling alone."""
     chain = config.chain
     poller_config = PollerConfig(
@@ -294,7 +294,7 @@ def open_news(config: Config, post: Post) -> News | Poller:
     )
     polled = open_any(url.reveal() for url in chain.rpc)
     if chain.ws is None:
-        return Poller(polled, poller_config, post)
+        return Poller(polled, poller_config, post, foresee)
     feed_config = FeedConfig(
         url=chain.ws.reveal(),
         every_blocks=config.triggers.every_blocks,
@@ -302,5 +302,6 @@ def open_news(config: Config, post: Post) -> News | Poller:
         # Deaf for no longer than a block: the loop does not poll while a subscription is meant to.
         longest_backoff_s=chain.block_time_s,
     )
-    feed = Feed(feed_config, post)
-    return News(feed, Poller(polled, poller_config, post, needed=lambda: not feed.connected))
+    feed = Feed(feed_config, post, foresee)
+    standby = Poller(polled, poller_config, post, foresee, needed=lambda: not feed.connected)
+    return News(feed, standby)

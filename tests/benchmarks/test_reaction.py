@@ -37,7 +37,7 @@ def test_a_short_run_says_everything_in_its_last_line(
             "eth_sendRawTransaction": 1,
         }
         assert figures["rpc_calls_per_reaction"] == 6
-        assert figures["rpc_requests_per_reaction"] == 4
+        assert figures["rpc_requests_per_reaction"] == 3
         assert figures["naive_rpc_requests_per_reaction"] > 30
         assert figures["journal_p50_ms"] > 0
         assert isinstance(figures["met"], bool)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from keeper.adapters.chain.read_ahead import Named
 from keeper.adapters.chain.shapes import WireHead, WireLog, quantity
 from keeper.model.chain import Watch
 from keeper.model.errors import KeeperError
@@ -18,11 +19,15 @@ from keeper.model.errors import KeeperError
 Post = Callable[[str], None]
 """Rings: `Mailbox.post`. Called from the thread of the feed."""
 
+Foresee = Callable[[Named], None]
+"""Hears, before a bell rings, of the block that it rings for. Called from the same thread."""
+
 BLOCK: Final = "block"
 MISSED: Final = "missed"
 """Something may have been missed: a lost connection, or silence."""
 
-_REMEMBERED: Final = 1 << 12
+_REMEMBERED: Final = 1 << 10
+"""News: what is forgotten and heard again costs a look."""
 # What somebody's filter may raise over a log that is not as it expects.
 _UNREADABLE: Final = (
     KeeperError, ValueError, LookupError, TypeError, ArithmeticError, struct.error,
@@ -48,8 +53,11 @@ class Counters(Struct):
 class Bells:
     """Rings `post` for every n-th block and for every loud log that is watched."""
 
-    def __init__(self, post: Post, every_blocks: int | None) -> None:
+    def __init__(
+        self, post: Post, every_blocks: int | None, foresee: Foresee = lambda _named: None
+    ) -> None:
         self._post = post
+        self._foresee = foresee
         self._every_blocks = every_blocks
         self._rung_at_block: int | None = None
         self._heard: OrderedDict[Any, None] = OrderedDict()
@@ -78,10 +86,10 @@ class Bells:
         """Hear of a block."""
         if self._again(head.hash) or head.number is None:
             return
-        self.reached(quantity(head.number))
+        self.reached(quantity(head.number), head.hash)
 
-    def reached(self, number: int) -> None:
-        """Hear that the chain has come to a height."""
+    def reached(self, number: int, block_hash: str | None = None) -> None:
+        """Hear that the chain has come to a height, with a block of this hash."""
         self.counters.heads += 1
         self.counters.last_block = number
         if self._every_blocks is None:
@@ -90,7 +98,7 @@ class Bells:
         # A height at or below the last one that rang is a reorg.
         if last is None or not last < number < last + self._every_blocks:
             self._rung_at_block = number
-            self.ring(BLOCK)
+            self.ring(BLOCK, None if block_hash is None else Named(number, block_hash))
 
     def log(self, sent: WireLog) -> None:
         """Hear of a log; one that a reorg removed is news too."""
@@ -100,10 +108,12 @@ class Bells:
         self.counters.logs += 1
         for watch in watches:
             if _loud(watch, sent):
-                self.ring(watch.name)
+                self.ring(watch.name, _block_of(sent))
 
-    def ring(self, name: str) -> None:
-        """Wake the keeper."""
+    def ring(self, name: str, named: Named | None = None) -> None:
+        """Wake the keeper; *named* is the block of the news, if it told."""
+        if named is not None:
+            self._foresee(named)
         self.counters.rings += 1
         self._post(name)
 
@@ -115,6 +125,12 @@ class Bells:
         if len(self._heard) > _REMEMBERED:
             self._heard.popitem(last=False)
         return False
+
+
+def _block_of(sent: WireLog) -> Named | None:
+    if sent.removed or sent.block_hash is None or sent.block_number is None:
+        return None
+    return Named(quantity(sent.block_number), sent.block_hash)
 
 
 def _loud(watch: Watch, sent: WireLog) -> bool:

@@ -1,16 +1,17 @@
 """One EVM chain through one node: what is read at a block, and where transactions go."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from itertools import chain
 from typing import Any, Final, Literal
 
 import msgspec
-from eth_hash.auto import keccak
 from msgspec import Raw, Struct
 
 from keeper.adapters.chain import gather, shapes
 from keeper.adapters.chain.multicall import MULTICALL3, Multicall
 from keeper.adapters.chain.node_errors import Foreign, Kind, RpcError, from_call, is_refusal
+from keeper.adapters.chain.questions import NEWEST, Lookup, as_call, at_hash, where_they_stand
+from keeper.adapters.chain.read_ahead import Named, ReadAhead, caught_up
 from keeper.adapters.chain.rpc import Asked, Transport
 from keeper.core.fees import recent_tip_wei
 from keeper.model.chain import Address, Answer, BlockRef, Call, ChainId, Fees, Message
@@ -85,6 +86,7 @@ class Evm:
         self._anchor: Anchor | None = None
         self._head: BlockRef | None = None
         self._lower_heads = 0
+        self._ahead = ReadAhead()
 
     def connect(self) -> None:
         """Connect, and check that this is the configured chain.
@@ -123,7 +125,9 @@ class Evm:
         is `Transient`, up to `lower_heads` times in a row. After that the chain did go back. The
         same number with another hash is an ordinary reorg and is taken at once.
         """
-        block = self.newest()
+        named = self._ahead.named
+        block = caught_up(self.newest, named)
+        self._ahead.forget(named)
         known = self._head
         if known is not None and block.number < known.number:
             self._lower_heads += 1
@@ -137,10 +141,27 @@ class Evm:
 
     def newest(self) -> BlockRef:
         """Return what the node says is its newest block, be it older than the last one."""
-        block = shapes.head(self._ask("eth_getBlockByNumber", ("latest", False)))
+        guess, early = self._ahead.guess(), None
+        if guess is None:
+            said = self._ask(*NEWEST)
+        else:
+            lookup, block_hash = guess
+            told = self._ask_together((NEWEST, at_hash(lookup, block_hash)))
+            said, early = _taken(told[0]), (block_hash, told[1])
+        block = shapes.head(said)
         if block is None:
             raise BadData("the node has no newest block")
+        self._ahead.begin(block, early)
         return block
+
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether the next question for the head comes with another, and takes longer."""
+        return self._ahead.guess() is not None
+
+    def foresee(self, named: Named) -> None:
+        """Hear of a block that is most likely the next head; from any thread."""
+        self._ahead.foresee(named)
 
     def answer(self, calls: tuple[Call, ...], at: BlockRef) -> tuple[Answer | CallReverted, ...]:
         """See `Chain.answer`; every request is pinned to the hash of *at*."""
@@ -156,7 +177,9 @@ class Evm:
 
     def nonce_at(self, account: Address, at: BlockRef) -> int:
         """Return the account's next nonce as of a block, by its hash."""
-        return shapes.number(self._ask("eth_getTransactionCount", (account, shapes.by_hash(at))))
+        return shapes.number(
+            self._ask("eth_getTransactionCount", (account, shapes.by_hash(at.hash)))
+        )
 
     def nonce_below(self, account: Address, at: BlockRef, depth: int) -> int:
         """Return the account's next nonce *depth* blocks below *at*."""
@@ -165,24 +188,24 @@ class Evm:
 
     def standing(self, account: Address, target: Address, at: BlockRef) -> Standing:
         """See `Network.standing`; a node that lags does not know the block, and says so."""
-        answers = self._ask_together(_where_they_stand(account, target, at))
-        return _standing(*map(_taken, answers))
+        answers = self._ask_together(where_they_stand(account, target, at))
+        return shapes.standing(*map(_taken, answers))
 
     def simulate(self, sender: Address, message: Message, fees: Fees, at: BlockRef) -> bytes:
         """See `Network.simulate`; the fees are in the call, so the node checks the balance."""
         try:
-            return shapes.data(self._request(*_as_call(sender, message, fees, at)))
+            return shapes.data(self._request(*as_call(sender, message, fees, at)))
         except RpcError as error:
             raise from_call(error, to=message.to, block=at.number) from None
 
     def rehearse(self, sender: Address, message: Message, fees: Fees, at: BlockRef) -> Rehearsal:
         """See `Network.rehearse`; all three questions in one request."""
         run, *standing = self._ask_together(
-            (_as_call(sender, message, fees, at), *_where_they_stand(sender, message.to, at))
+            (as_call(sender, message, fees, at), *where_they_stand(sender, message.to, at))
         )
         if isinstance(run, RpcError):  # before anything is made of the others
             raise from_call(run, to=message.to, block=at.number)
-        return Rehearsal(shapes.data(run), _standing(*map(_taken, standing)))
+        return Rehearsal(shapes.data(run), shapes.standing(*map(_taken, standing)))
 
     def send(self, raw: bytes) -> str:
         """See `Network.send`; the bytes leave at most once."""
@@ -289,8 +312,14 @@ class Evm:
         self, to: Address, datas: Iterable[bytes], at: BlockRef, *overrides: dict[str, Any]
     ) -> Iterator[bytes]:
         """Yield what *to* returns to each of *datas*; nothing of it may be used before the end."""
-        pin = shapes.by_hash(at)
-        questions = (({"to": to, "data": f"0x{data.hex()}"}, pin, *overrides) for data in datas)
+        lookups: Iterator[Lookup] = (Lookup(to, data, overrides) for data in datas)
+        for first in lookups:  # it may have been asked with the head
+            if (early := self._ahead.take(first, at)) is None:
+                lookups = chain((first,), lookups)
+            else:
+                yield shapes.data(early)
+            break
+        questions = (at_hash(lookup, at.hash)[1] for lookup in lookups)
         try:
             for raw in self._transport.stream("eth_call", questions, self._config.deadline_s):
                 yield shapes.data(raw)
@@ -352,35 +381,6 @@ class Evm:
 def anchor_height(head: int) -> int:
     """Return the height of a block that no reorg reaches, while the head is at *head*."""
     return max(0, head - _ANCHOR_DEPTH)
-
-
-def _as_call(sender: Address, message: Message, fees: Fees, at: BlockRef) -> Asked:
-    call = {
-        "from": sender,
-        "to": message.to,
-        "data": f"0x{message.data.hex()}",
-        "value": hex(message.value_wei),
-        "gas": hex(message.gas_limit),
-        "maxFeePerGas": hex(fees.max_fee_wei),
-        "maxPriorityFeePerGas": hex(fees.tip_wei),
-    }
-    return "eth_call", (call, shapes.by_hash(at))
-
-
-def _where_they_stand(account: Address, target: Address, at: BlockRef) -> tuple[Asked, Asked]:
-    pin = shapes.by_hash(at)
-    return ("eth_getTransactionCount", (account, pin)), ("eth_getCode", (target, pin))
-
-
-def _standing(nonce: Raw, code: Raw) -> Standing:
-    found = shapes.data(code)
-    return Standing(shapes.number(nonce), _code_hash(found) if found else None)
-
-
-@lru_cache(maxsize=8)
-def _code_hash(code: bytes) -> str:
-    """Return the hash of what was just read; kept, as code is the same for years."""
-    return f"0x{keccak(code).hex()}"
 
 
 def _taken(answer: Raw | RpcError) -> Raw:

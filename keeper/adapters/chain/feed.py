@@ -19,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from keeper.adapters.chain import shapes
-from keeper.adapters.chain.bells import MISSED, Bells, Counters, Post
+from keeper.adapters.chain.bells import MISSED, Bells, Counters, Foresee, Post
 from keeper.adapters.chain.endpoint import Endpoint
 from keeper.adapters.chain.rpc import encode
 from keeper.model.chain import Watch
@@ -52,7 +52,9 @@ class FeedConfig(Struct, frozen=True):
 class Feed:
     """Subscribes to heads and to the watched logs, in its own thread, until it is stopped."""
 
-    def __init__(self, config: FeedConfig, post: Post) -> None:
+    def __init__(
+        self, config: FeedConfig, post: Post, foresee: Foresee = lambda _named: None
+    ) -> None:
         self._config = config
         self._endpoint = Endpoint(config.url)
         if self._endpoint.scheme not in {"ws", "wss"}:
@@ -61,7 +63,7 @@ class Feed:
                 remedy="write ws://… or wss://…, or leave it out: the keeper then polls",
                 node=self._endpoint,
             )
-        self._bells = Bells(post, config.every_blocks)
+        self._bells = Bells(post, config.every_blocks, foresee)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()

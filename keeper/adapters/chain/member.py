@@ -14,6 +14,7 @@ from keeper.adapters.chain import endpoint_health
 from keeper.adapters.chain.endpoint_health import Health, HealthPolicy
 from keeper.adapters.chain.evm import Anchor, Evm, Said
 from keeper.adapters.chain.metered import Metered
+from keeper.adapters.chain.read_ahead import Named
 from keeper.model.chain import BlockRef
 from keeper.model.errors import BadData, ConfigError, KeeperError, Rejected, Transient, Uncertain
 
@@ -64,6 +65,10 @@ class Member:
         with self._on_the_line:
             self._sending.evm.expect(anchor)
 
+    def foresee(self, named: Named) -> None:
+        """Hear of a block that is most likely the next head; from any thread."""
+        self._reading.evm.foresee(named)
+
     def ask(self, question: Callable[[Evm], T]) -> T:
         """Ask over the reading line, and note how it went.
 
@@ -79,7 +84,8 @@ class Member:
         Of this question alone the time is noted: everybody is asked it, and it costs a node the
         same, whereas whoever serves has the long questions, too.
         """
-        return self._timed(self._reading.evm)
+        evm = self._reading.evm
+        return self._noted(evm, Evm.newest) if evm.reads_ahead else self._timed(evm)
 
     def probe(self) -> int | None:
         """Look at the head over the sending line, if the endpoint may be asked at all."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from keeper.adapters.chain import shapes
-from keeper.adapters.chain.bells import MISSED, Bells, Counters, Post
+from keeper.adapters.chain.bells import MISSED, Bells, Counters, Foresee, Post
 from keeper.adapters.chain.node_errors import RpcError
 from keeper.adapters.chain.rpc import Transport
 from keeper.model.chain import Watch
@@ -34,6 +34,7 @@ class Poller:
         transport: Transport,
         config: PollerConfig,
         post: Post,
+        foresee: Foresee = lambda _named: None,
         *,
         needed: Callable[[], bool] = lambda: True,
     ) -> None:
@@ -42,7 +43,7 @@ class Poller:
         self._stands_by = False
         self._transport = transport
         self._config = config
-        self._bells = Bells(post, config.every_blocks)
+        self._bells = Bells(post, config.every_blocks, foresee)
         self._stopping = Event()
         self._connected = False
         self._last_hash = ""
@@ -100,7 +101,7 @@ class Poller:
             return
         self._last_hash = head.hash
         now = head.number
-        self._bells.reached(now)
+        self._bells.reached(now, head.hash)
         if last == 0:
             return
         if not last < now <= last + _LONGEST_FILL_BLOCKS:

@@ -24,6 +24,7 @@ from keeper.adapters.chain.evm import Anchor, Evm, anchor_height
 from keeper.adapters.chain.member import Clock, Member
 from keeper.adapters.chain.metered import Tally, merged
 from keeper.adapters.chain.outlets import Outlets
+from keeper.adapters.chain.read_ahead import Named, caught_up
 from keeper.model.chain import Address, Answer, BlockRef, Call, Fees, Message
 from keeper.model.errors import (
     BadData,
@@ -76,6 +77,7 @@ class Pool:
         self._serving: Member | None = None
         self._served_last: Member | None = None
         self._pin: BlockRef | None = None
+        self._named: Named | None = None
         self._heard: list[tuple[tuple[Call, ...], _Answers]] = []
         self._nonces: dict[Address, NonceSeen] = {}
         self._outlets = Outlets(config.public_after_s)
@@ -120,7 +122,14 @@ class Pool:
             Transient: No endpoint can be used now.
 
         """
-        return self._look()[1]
+        named, self._named = self._named, None
+        return caught_up(lambda: self._look()[1], named)
+
+    def foresee(self, named: Named) -> None:
+        """Hear of a block that is most likely the next head; from any thread."""
+        self._named = named
+        for member in self._members:
+            member.foresee(named)
 
     def answer(self, calls: tuple[Call, ...], at: BlockRef) -> tuple[Answer | CallReverted, ...]:
         """See `Chain.answer`."""

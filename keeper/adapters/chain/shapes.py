@@ -4,14 +4,17 @@ No error repeats a text that is not hex: a gateway may say our own API key where
 """
 
 from binascii import unhexlify
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import msgspec
+from eth_hash.auto import keccak
 from msgspec import Raw, Struct
 
 from keeper.adapters.chain.layout import checksum
 from keeper.model.chain import Address, BlockRef, Log, Receipt
 from keeper.model.errors import BadData
+from keeper.ports.acting import Standing
 
 T = TypeVar("T")
 
@@ -201,9 +204,21 @@ def address(value: str) -> Address:
     return checksum(raw)
 
 
-def by_hash(block: BlockRef) -> dict[str, Any]:
+def by_hash(block_hash: str) -> dict[str, Any]:
     """Return the EIP-1898 block parameter that fails rather than answer from another branch."""
-    return {"blockHash": block.hash, "requireCanonical": True}
+    return {"blockHash": block_hash, "requireCanonical": True}
+
+
+def standing(nonce: Raw, code: Raw) -> Standing:
+    """Return what must be so before anything is signed, from two answers at one block."""
+    found = data(code)
+    return Standing(number(nonce), _code_hash(found) if found else None)
+
+
+@lru_cache(maxsize=8)
+def _code_hash(code: bytes) -> str:
+    """Return the hash of what was just read; kept, as code is the same for years."""
+    return f"0x{keccak(code).hex()}"
 
 
 _ADDRESS_BYTES: Final = 20

@@ -259,6 +259,7 @@ class Telephone:
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {"eth_chainId": "0x1", "eth_getBlockByNumber": None}
         self.asked: list[tuple[str, Any]] = []
+        self.batches: list[list[str]] = []
         self.dials = 1
         self.waited_ns = 0
 
@@ -281,6 +282,7 @@ class Telephone:
             yield self.request(method, one, deadline_s)
 
     def batch(self, questions: Any, deadline_s: float) -> list[Raw | RpcError]:
+        self.batches.append([method for method, _ in questions])
         return [single(self, method, params, deadline_s) for method, params in questions]
 
     def close(self) -> None:

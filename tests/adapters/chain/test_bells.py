@@ -6,6 +6,7 @@ import pytest
 
 from keeper.adapters.chain.bells import BLOCK, Bells
 from keeper.adapters.chain.layout import checksum
+from keeper.adapters.chain.read_ahead import Named
 from keeper.adapters.chain.shapes import WireHead, WireLog
 from keeper.model.chain import Log, Watch
 from keeper.model.errors import BadData
@@ -149,6 +150,18 @@ def test_a_pending_block_is_no_block(rung: Rung) -> None:
     assert rung == []
 
 
+def test_the_block_of_the_news_is_told_before_the_bell_rings() -> None:
+    heard: list[object] = []
+    found = Bells(heard.append, 1, heard.append)
+    found.watch((watch("price"),))
+    found.head(block(7))
+    found.log(sent(block_number="0x8", block_hash="0xbb"))
+    found.log(sent(block_number="0x8", block_hash="0xbb", removed=True))
+    found.log(sent(block_number=None, block_hash=None))
+    named = Named(7, "a7"), BLOCK, Named(8, "0xbb"), "price", "price", "price"
+    assert heard == [*named], "a log that a reorg took out names no block"
+
+
 def test_the_nodes_filter_is_the_union_of_what_is_watched(rung: Rung) -> None:
     found = bells(rung, watch("a"), watch("b"), watch("c", POOL, SWAPPED))
     assert found.log_filter() == {
@@ -163,4 +176,4 @@ def test_p9_only_so_much_is_remembered(rung: Rung) -> None:
     found = bells(rung, every=1)
     for number in range(5_000):
         found.head(block(number))
-    assert len(found._heard) == 4096
+    assert len(found._heard) == 1024

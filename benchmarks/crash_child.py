@@ -36,7 +36,7 @@ from keeper.model.chain import Address, BlockRef, ChainId, Fees, Message, Signed
 from keeper.model.events import Decided, Event, Intended, Sent, Settled, Signed
 from keeper.model.flow import Hold, Mined
 from keeper.model.units import GWEI, YEAR_S
-from keeper.ports.acting import Rehearsal
+from keeper.ports.acting import Rehearsal, Work, nothing
 
 BAND_BASE: Final = 0.5
 CONFIRMATIONS: Final = 3
@@ -249,8 +249,10 @@ class MortalEvm(Evm):
         finally:
             self._reaper.reach(f"{place}:after")
 
-    def rehearse(self, sender: Address, message: Message, fees: Fees, at: BlockRef) -> Rehearsal:
-        passed = super().rehearse(sender, message, fees, at)
+    def rehearse(
+        self, sender: Address, message: Message, fees: Fees, at: BlockRef, meanwhile: Work = nothing
+    ) -> Rehearsal:
+        passed = super().rehearse(sender, message, fees, at, meanwhile)
         self._reaper.reach("rehearse:after")
         return passed
 

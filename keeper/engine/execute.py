@@ -23,12 +23,13 @@ from keeper.core.tx_steps import (
     next_step,
 )
 from keeper.engine import outcome
+from keeper.engine.announce import Announcer
 from keeper.engine.hands import Bid, Hands, close, empty, offer_at, send, sign, sign_and_send
 from keeper.engine.rehearse import bind, check_code, order, rehearse, stolen, undone
 from keeper.model.chain import BlockRef, Message
 from keeper.model.errors import Fatal, Rejected, Stopped
 from keeper.model.events import Event, Intended, Settled, Signed, Unseen
-from keeper.model.flow import Facts, Intent, Outcome, Status
+from keeper.model.flow import Attempt, Facts, Intent, Outcome, Status
 from keeper.ports.acting import Open
 from keeper.ports.reading import Venue
 
@@ -52,36 +53,56 @@ def start(
     log = hands.log
     born = (*because, Intended(intent, at_ms=log.clock.now_ms()))
     try:
-        bid = _first_bid(hands, venue, intent, head)
-        halted = log.journal.halted()
-        attempt = sign(hands, intent, bid) if halted is None else None
+        attempt = _first_attempt(hands, venue, intent, head)
     except Exception as trouble:
         status: Status = "failed" if isinstance(trouble, Rejected) else "abandoned"
         log.append(*born, _unsigned(hands, intent, redact(str(trouble)), status))
         raise
-    if attempt is not None:
-        try:
-            log.append(*born, Signed(attempt))
-        except Stopped:  # a halt came between the last look and the commit: it wins
-            halted = log.journal.halted()
-        else:
-            send(hands, attempt, head)
+    if attempt is not None and _is_written(log, *born, Signed(attempt)):
+        send(hands, attempt, head)
+    else:
+        log.append(*born, _unsigned(hands, intent, f"halted: {log.journal.halted()}"))
+
+
+def _first_attempt(hands: Hands, venue: Venue, intent: Intent, head: BlockRef) -> Attempt | None:
+    """Rehearse and sign, the latter while the chain does the former; None when trading is halted.
+
+    The bytes are signed for the nonce that the journal has next. What the chain says of it, and of
+    everything else, is heard before they are written down.
+    """
+    journal, offer = hands.log.journal, offer_at(hands, intent, head)
+    journalled = journal.next_nonce(intent.account)
+    early: list[Attempt] = []
+
+    def sign_early(message: Message) -> None:
+        if journalled is None or journal.halted() is not None:
             return
-    log.append(*born, _unsigned(hands, intent, f"halted: {halted}"))
+        with suppress(Exception):  # it comes again where the bytes are signed in any case
+            early.append(sign(hands, intent, Bid(message, journalled, offer, head)))
+
+    rehearsed = rehearse(hands, venue, intent, offer, head, sign_early)
+    check_code(hands, rehearsed.message, rehearsed.standing)
+    nonce = bind(intent, journalled, rehearsed.standing)
+    if early:
+        return early[0]
+    if journal.halted() is not None:
+        return None
+    return sign(hands, intent, Bid(rehearsed.message, nonce, offer, head))
+
+
+def _is_written(log: Announcer, *events: Event) -> bool:
+    """Return whether the journal took *events*; not if a halt came before the commit: it wins."""
+    try:
+        log.append(*events)
+    except Stopped:
+        return False
+    return True
 
 
 def _unsigned(hands: Hands, intent: Intent, why: str, status: Status = "abandoned") -> Settled:
     """Return the end of an intent that has no bytes."""
     outcome = Outcome(intent.id, status, why, fill=None, gas_used=0, gas_usd=0.0)
     return Settled(outcome, at_ms=hands.log.clock.now_ms())
-
-
-def _first_bid(hands: Hands, venue: Venue, intent: Intent, head: BlockRef) -> Bid:
-    offer = offer_at(hands, intent, head)
-    rehearsed = rehearse(hands, venue, intent, offer, head)
-    check_code(hands, rehearsed.message, rehearsed.standing)
-    nonce = bind(hands, intent, rehearsed.standing)
-    return Bid(rehearsed.message, nonce, offer, head)
 
 
 def settle(hands: Hands, venues: dict[str, Venue], head: BlockRef) -> tuple[Open, ...]:

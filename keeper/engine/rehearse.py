@@ -1,5 +1,7 @@
 """What must hold at the pinned block before anything is signed."""
 
+from collections.abc import Callable
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -56,8 +58,17 @@ def _message(venue: Venue, intent: Intent) -> Message:
     return venue.withdraw(intent.withdraws)
 
 
-def rehearse(hands: Hands, venue: Venue, intent: Intent, offer: Fees, head: BlockRef) -> Rehearsed:
+def rehearse(  # the five that make the message, and what to do meanwhile
+    hands: Hands,
+    venue: Venue,
+    intent: Intent,
+    offer: Fees,
+    head: BlockRef,
+    meanwhile: Callable[[Message], None] = lambda _message: None,
+) -> Rehearsed:
     """Run the exact message at the pinned block; return it if it does what the intent says.
+
+    *meanwhile* may be called with the message while the chain runs it.
 
     Raises:
         Rejected: It reverts, cannot be paid for, needs too much gas, or would fill another size.
@@ -65,7 +76,9 @@ def rehearse(hands: Hands, venue: Venue, intent: Intent, offer: Fees, head: Bloc
     """
     message = order(venue, intent, head)
     try:
-        run = hands.network.rehearse(intent.account, message, offer, head)
+        run = hands.network.rehearse(
+            intent.account, message, offer, head, lambda: meanwhile(message)
+        )
     except CallReverted as revert:
         raise Rejected(
             f"the simulation reverts: {venue.explain(revert.data)}", intent=intent.id
@@ -118,15 +131,16 @@ def check_code(hands: Hands, target: Message, standing: Standing) -> None:
     raise change
 
 
-def bind(hands: Hands, intent: Intent, standing: Standing) -> int:
+def bind(intent: Intent, journalled: int | None, standing: Standing) -> int:
     """Return the nonce of a new intent: the journal's next one, which the chain must agree with.
+
+    A journal that knows no nonce yet believes the chain.
 
     Raises:
         Fatal: The chain is behind, so it took back what was settled; or ahead, so that somebody
             else used the key.
 
     """
-    journalled = hands.log.journal.next_nonce(intent.account)
     if journalled is None or standing.nonce == journalled:
         return standing.nonce
     if standing.nonce < journalled:

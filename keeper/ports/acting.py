@@ -1,5 +1,6 @@
 """How the engine changes the world: simulate, sign, send, remember."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from msgspec import Struct
@@ -9,6 +10,13 @@ from keeper.model.events import Decided, Event, Placed, Progressed
 from keeper.model.flow import Attempt, Command, GasState, Intent, Mined, Send, VolState
 from keeper.model.lease import Tenure
 from keeper.model.records import Entry, Proof, Record, Totals
+
+Work = Callable[[], None]
+"""What there is to do while somebody else works on an answer."""
+
+
+def nothing() -> None:
+    """Wait idly."""
 
 
 class Signer(Protocol):
@@ -79,8 +87,13 @@ class Network(Protocol):
         """
         ...
 
-    def rehearse(self, sender: Address, message: Message, fees: Fees, at: BlockRef) -> Rehearsal:
+    def rehearse(
+        self, sender: Address, message: Message, fees: Fees, at: BlockRef, meanwhile: Work = nothing
+    ) -> Rehearsal:
         """Do as `simulate` and `standing` in one look.
+
+        *meanwhile* is what there is to do while the chain works on it: it is called once the
+        question has left, or not at all, and must not raise.
 
         Raises:
             KeeperError: As they do, and first what `simulate` would raise.

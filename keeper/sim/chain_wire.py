@@ -24,7 +24,7 @@ from keeper.model.flow import Fill, Intent, Mined
 from keeper.model.market import Quote
 from keeper.model.position import Linear, VaultState, VenueState
 from keeper.model.units import GWEI
-from keeper.ports.acting import Journal, Rehearsal, Standing
+from keeper.ports.acting import Journal, Rehearsal, Standing, Work, nothing
 from keeper.ports.reading import Read
 from keeper.sim.chain_model import Block, ChainModel, Known, known_of, mined_at
 from keeper.sim.world import (
@@ -116,7 +116,10 @@ class Wire:
             raise CallReverted("execution reverted", data=why.encode())
         return message.data
 
-    def rehearse(self, sender: Address, message: Message, fees: Fees, at: BlockRef) -> Rehearsal:
+    def rehearse(
+        self, sender: Address, message: Message, fees: Fees, at: BlockRef, meanwhile: Work = nothing
+    ) -> Rehearsal:
+        meanwhile()
         returned = self.simulate(sender, message, fees, at)
         return Rehearsal(returned, self.standing(sender, message.to, at))
 

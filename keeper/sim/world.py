@@ -33,7 +33,7 @@ from keeper.model.flow import Fill, Intent, Mined
 from keeper.model.market import Quote
 from keeper.model.position import Linear, VaultState, VenueState
 from keeper.model.units import GWEI
-from keeper.ports.acting import Journal, Rehearsal, Standing
+from keeper.ports.acting import Journal, Rehearsal, Standing, Work, nothing
 from keeper.ports.reading import Read
 from keeper.sim.memory_journal import MemoryJournal
 
@@ -73,8 +73,7 @@ class World:
         self.number = 100
         self.base_fee_wei = 10 * GWEI
         self.now_ms = 1_700_000_000_000
-        self.lose_answers = False
-        self.deaf = False
+        self.lose_answers = self.deaf = False
         self.refusal: str | None = None
         """What the node says to any bytes it is sent, and does not take."""
         self.refused = 0
@@ -82,8 +81,7 @@ class World:
         self.raws: list[bytes] = []
         self.included: dict[str, int] = {}
         self.reverted: set[str] = set()
-        self.base_nonce = 0
-        self.strangers = 0
+        self.base_nonce = self.strangers = 0
         self.updated_at_s = self.block_time_s()
         self.revert_reason: bytes | None = None
         self.inert = False
@@ -185,9 +183,12 @@ class World:
             raise CallReverted("execution reverted", data=self.revert_reason)
         return message.data
 
-    def rehearse(self, sender: Address, message: Message, fees: Fees, at: BlockRef) -> Rehearsal:
-        returned = self.simulate(sender, message, fees, at)
-        return Rehearsal(returned, self.standing(sender, message.to, at))
+    def rehearse(
+        self, sender: Address, message: Message, fees: Fees, at: BlockRef, meanwhile: Work = nothing
+    ) -> Rehearsal:
+        meanwhile()
+        run = self.simulate(sender, message, fees, at)
+        return Rehearsal(run, self.standing(sender, message.to, at))
 
     def send(self, raw: bytes) -> str:
         self.spend()

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+from typing import Any
 
 import msgspec
 import pytest
@@ -643,6 +644,86 @@ def test_a_halt_between_decision_and_signature_closes_the_intent(
     assert isinstance(decided[0].decision, Rebalance)
     assert world.raws == []
     assert outcomes(journal) == ["abandoned"]
+
+
+class TestSigningWhileTheChainRehearses:
+    """From the second trade on the nonce is known before."""
+
+    @pytest.fixture
+    def signed(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        """The nonces that were signed for, in turn."""
+        nonces: list[int] = []
+        sign = WorldSigner.sign
+
+        def noted(signer: WorldSigner, tx: UnsignedTx) -> SignedTx:
+            nonces.append(tx.nonce)
+            return sign(signer, tx)
+
+        monkeypatch.setattr(WorldSigner, "sign", noted)
+        return nonces
+
+    @pytest.fixture
+    def second(self, signed: list[int]) -> tuple[World, MemoryJournal, Desk]:
+        """A keeper whose second trade is due."""
+        world, journal = World(), MemoryJournal()
+        desk = desk_of(world, journal)
+        tick(desk)
+        for _ in range(3):
+            world.mine()
+        tick(desk)
+        assert outcomes(journal) == ["done"]
+        world.delta = 25.0
+        signed.clear()
+        return world, journal, desk
+
+    def test_each_trade_is_signed_once(
+        self, second: tuple[World, MemoryJournal, Desk], signed: list[int]
+    ) -> None:
+        world, journal, desk = second
+        tick(desk)
+        assert signed == [1]
+        assert world.raws == [a.raw for a in attempts(journal)]
+
+    def test_bytes_of_a_refused_rehearsal_are_nowhere_and_their_nonce_is_free(
+        self, second: tuple[World, MemoryJournal, Desk], signed: list[int]
+    ) -> None:
+        world, journal, desk = second
+        world.revert_reason = b"paused"
+        tick(desk)
+        assert (signed, len(world.raws), outcomes(journal)) == ([1], 1, ["done", "failed"])
+        assert [a.nonce for a in attempts(journal)] == [0]
+        world.revert_reason = None
+        world.mine()
+        tick(desk)
+        assert [a.nonce for a in attempts(journal)] == [0, 1]
+
+    def test_a_halt_before_the_answer_wins(
+        self, second: tuple[World, MemoryJournal, Desk], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world, journal, desk = second
+        simulate = world.simulate
+
+        def halt_meanwhile(*asked: Any) -> bytes:
+            journal.append(Halted("by hand", world.now_ms))
+            return simulate(*asked)
+
+        monkeypatch.setattr(world, "simulate", halt_meanwhile)
+        tick(desk)
+        assert len(world.raws) == 1
+        assert journal.outcomes()[-1].reason == "halted: by hand"
+
+    def test_a_signer_that_fails_is_told_when_it_counts(
+        self, second: tuple[World, MemoryJournal, Desk], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world, journal, desk = second
+
+        def broken(_signer: WorldSigner, _tx: UnsignedTx) -> SignedTx:
+            raise Fatal("a signature does not recover to the signer")
+
+        monkeypatch.setattr(WorldSigner, "sign", broken)
+        with pytest.raises(Fatal, match="does not recover"):
+            tick(desk)
+        assert (len(world.raws), journal.outcomes()[-1].status) == (1, "abandoned")
 
 
 def test_i10_a_halt_between_the_last_look_and_the_commit_wins(

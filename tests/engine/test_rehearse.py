@@ -9,7 +9,7 @@ from keeper.model.flow import Fill
 from keeper.ports.acting import Standing
 from keeper.sim.memory_journal import MemoryJournal
 from keeper.sim.world import KEEPER, VENUE, World, desk_of
-from keeper.testing.conformance.journal_events import a_life, an_intent
+from keeper.testing.conformance.journal_events import an_intent
 
 INTENT = an_intent(account=KEEPER)
 
@@ -92,12 +92,9 @@ def test_a_fill_is_within_what_was_meant_by_sign_and_size(units: float, *, withi
 
 
 def test_a_new_nonce_is_the_journals_and_the_chains() -> None:
-    journal = MemoryJournal()
-    hands = desk_of(World(), journal).hands
-    assert bind(hands, INTENT, Standing(41, None)) == 41
-    journal.append(*a_life(an_intent(9, account=KEEPER), 41))
-    assert bind(hands, INTENT, Standing(42, None)) == 42
+    assert bind(INTENT, None, Standing(41, None)) == 41
+    assert bind(INTENT, 42, Standing(42, None)) == 42
     with pytest.raises(Fatal, match="took back"):
-        bind(hands, INTENT, Standing(41, None))
+        bind(INTENT, 42, Standing(41, None))
     with pytest.raises(Fatal, match="used elsewhere"):
-        bind(hands, INTENT, Standing(43, None))
+        bind(INTENT, 42, Standing(43, None))

@@ -25,7 +25,7 @@ from keeper.model.errors import (
     Uncertain,
 )
 from keeper.model.flow import Mined
-from keeper.ports.acting import Rehearsal, Standing
+from keeper.ports.acting import Rehearsal, Standing, Work, nothing
 
 _PATIENCE: Final = 5
 _ANCHOR_DEPTH: Final = 64
@@ -198,10 +198,13 @@ class Evm:
         except RpcError as error:
             raise from_call(error, to=message.to, block=at.number) from None
 
-    def rehearse(self, sender: Address, message: Message, fees: Fees, at: BlockRef) -> Rehearsal:
+    def rehearse(
+        self, sender: Address, message: Message, fees: Fees, at: BlockRef, meanwhile: Work = nothing
+    ) -> Rehearsal:
         """See `Network.rehearse`; all three questions in one request."""
         run, *standing = self._ask_together(
-            (as_call(sender, message, fees, at), *where_they_stand(sender, message.to, at))
+            (as_call(sender, message, fees, at), *where_they_stand(sender, message.to, at)),
+            meanwhile,
         )
         if isinstance(run, RpcError):  # before anything is made of the others
             raise from_call(run, to=message.to, block=at.number)
@@ -341,8 +344,10 @@ class Evm:
             self._check_chain(Foreign)
         return raw
 
-    def _ask_together(self, questions: Sequence[Asked]) -> list[Raw | RpcError]:
-        answers = self._transport.batch(questions, self._config.deadline_s)
+    def _ask_together(
+        self, questions: Sequence[Asked], meanwhile: Work = nothing
+    ) -> list[Raw | RpcError]:
+        answers = self._transport.batch(questions, self._config.deadline_s, meanwhile)
         if self._transport.dials != self._checked_dials:
             self._check_chain(Foreign)
         return answers

@@ -9,6 +9,7 @@ from msgspec import Raw, Struct
 
 from keeper.adapters.chain.node_errors import RpcError
 from keeper.adapters.chain.rpc import Asked, Transport
+from keeper.ports.acting import Work, nothing
 
 T = TypeVar("T")
 
@@ -60,10 +61,12 @@ class Metered:
             yield raw
         tally.requests -= 1  # to hear that there is no more was no request
 
-    def batch(self, questions: Sequence[Asked], deadline_s: float) -> list[Raw | RpcError]:
+    def batch(
+        self, questions: Sequence[Asked], deadline_s: float, meanwhile: Work = nothing
+    ) -> list[Raw | RpcError]:
         """See `Transport`; it counts as one request, which failed if any answer is an error."""
         tally = self.tallies[BATCH]
-        answers = self._timed(tally, lambda: self._inner.batch(questions, deadline_s))
+        answers = self._timed(tally, lambda: self._inner.batch(questions, deadline_s, meanwhile))
         tally.failures += any(isinstance(answer, RpcError) for answer in answers)
         return answers
 

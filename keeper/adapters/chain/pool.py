@@ -35,7 +35,7 @@ from keeper.model.errors import (
     Transient,
 )
 from keeper.model.flow import Mined
-from keeper.ports.acting import Rehearsal, Standing
+from keeper.ports.acting import Rehearsal, Standing, Work, nothing
 
 T = TypeVar("T")
 
@@ -194,9 +194,11 @@ class Pool:
         """See `Network.simulate`."""
         return self._ask(lambda evm: evm.simulate(sender, message, fees, at))
 
-    def rehearse(self, sender: Address, message: Message, fees: Fees, at: BlockRef) -> Rehearsal:
+    def rehearse(
+        self, sender: Address, message: Message, fees: Fees, at: BlockRef, meanwhile: Work = nothing
+    ) -> Rehearsal:
         """See `Network.rehearse`."""
-        return self._ask(lambda evm: evm.rehearse(sender, message, fees, at))
+        return self._ask(lambda evm: evm.rehearse(sender, message, fees, at, meanwhile))
 
     def mined(self, hashes: tuple[str, ...], head: BlockRef) -> Mined | None:
         """See `Network.mined`."""

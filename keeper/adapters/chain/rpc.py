@@ -16,6 +16,7 @@ from keeper.adapters.chain.endpoint import Endpoint
 from keeper.adapters.chain.node_errors import Kind, RpcError, classify
 from keeper.adapters.chain.wire import Wire
 from keeper.model.errors import Transient
+from keeper.ports.acting import Work, nothing
 
 T = TypeVar("T")
 
@@ -64,9 +65,12 @@ class Transport(Protocol):
         """
         ...
 
-    def batch(self, questions: Sequence[Asked], deadline_s: float) -> list[Raw | RpcError]:
+    def batch(
+        self, questions: Sequence[Asked], deadline_s: float, meanwhile: Work = nothing
+    ) -> list[Raw | RpcError]:
         """Ask several questions in one request; return the answers in the questions' order.
 
+        *meanwhile* is called once all have left together; it must not raise.
         For reads alone: a node that does not answer the batch as a whole is asked one by one, so
         the node may get a question twice. The deadline is that of all together.
 
@@ -202,18 +206,22 @@ class NodeTransport:
         if said:
             yield self._hear(said)
 
-    def batch(self, questions: Sequence[Asked], deadline_s: float) -> list[Raw | RpcError]:
+    def batch(
+        self, questions: Sequence[Asked], deadline_s: float, meanwhile: Work = nothing
+    ) -> list[Raw | RpcError]:
         """See `Transport`; a connection that failed at a batch gets no other."""
         deadline = monotonic() + deadline_s
         if self._one_by_one_on != self.dials:
-            answers = self._batch(questions, deadline)
+            answers = self._batch(questions, deadline, meanwhile)
             if answers is not None:
                 return answers
         answers = [self._single(asked, deadline) for asked in questions]
         self._one_by_one_on = self.dials
         return answers
 
-    def _batch(self, questions: Sequence[Asked], deadline: float) -> list[Raw | RpcError] | None:
+    def _batch(
+        self, questions: Sequence[Asked], deadline: float, meanwhile: Work
+    ) -> list[Raw | RpcError] | None:
         """Ask all at once; return None if the node answered something else than all of them."""
         ids = range(self._last_id + 1, self._last_id + 1 + len(questions))
         self._last_id = ids[-1]
@@ -222,6 +230,7 @@ class NodeTransport:
         question = _Question(ids[0], methods, message, deadline)
         try:
             self._say(question)
+            meanwhile()
             told = self._listen(question, partial(decode_batch, ids=ids))
         except Transient as silence:
             facts = silence.facts

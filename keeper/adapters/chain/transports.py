@@ -11,6 +11,7 @@ from keeper.adapters.chain.rpc import LARGEST_ANSWER_BYTES, Asked, NodeTransport
 from keeper.adapters.chain.transport_http import HttpFraming
 from keeper.adapters.chain.transport_ipc import IpcFraming
 from keeper.model.errors import ConfigError, Transient
+from keeper.ports.acting import Work, nothing
 
 T = TypeVar("T")
 
@@ -71,9 +72,11 @@ class Rotating:
         for one in params:
             yield self.request(method, one, deadline_s)
 
-    def batch(self, questions: Sequence[Asked], deadline_s: float) -> list[Raw | RpcError]:
+    def batch(
+        self, questions: Sequence[Asked], deadline_s: float, meanwhile: Work = nothing
+    ) -> list[Raw | RpcError]:
         """See `Transport`."""
-        return self._ask(lambda node: node.batch(questions, deadline_s))
+        return self._ask(lambda node: node.batch(questions, deadline_s, meanwhile))
 
     def close(self) -> None:
         """See `Transport`."""

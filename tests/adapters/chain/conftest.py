@@ -24,6 +24,7 @@ from keeper.adapters.chain.rpc import NodeTransport
 from keeper.adapters.chain.transport_http import HttpFraming
 from keeper.adapters.chain.transport_ipc import IpcFraming
 from keeper.model.chain import ChainId
+from keeper.ports.acting import Work, nothing
 
 KEY = "a-very-secret-api-key"
 LARGEST = 1 << 20
@@ -281,7 +282,10 @@ class Telephone:
         for one in params:
             yield self.request(method, one, deadline_s)
 
-    def batch(self, questions: Any, deadline_s: float) -> list[Raw | RpcError]:
+    def batch(
+        self, questions: Any, deadline_s: float, meanwhile: Work = nothing
+    ) -> list[Raw | RpcError]:
+        meanwhile()
         self.batches.append([method for method, _ in questions])
         return [single(self, method, params, deadline_s) for method, params in questions]
 
@@ -393,7 +397,10 @@ class StubTransport:
         for one in params:
             yield self.request(method, one, deadline_s)
 
-    def batch(self, questions: Any, deadline_s: float) -> list[Raw | RpcError]:
+    def batch(
+        self, questions: Any, deadline_s: float, meanwhile: Work = nothing
+    ) -> list[Raw | RpcError]:
+        meanwhile()
         return [single(self, method, params, deadline_s) for method, params in questions]
 
     def close(self) -> None:

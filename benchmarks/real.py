@@ -128,7 +128,7 @@ def scenes(market: Market) -> list[Scene]:
 def settings(scene: Scene) -> dict[str, tuple[Rival, ...]]:
     """Return each policy from loose to tight, in steps of about a quarter of its risk."""
     width = typical_width(looks_along(scene, TERMS))
-    step_s = int((scene.market.at_s[1:] - scene.market.at_s[:-1]).min())
+    step_s = scene.market.step_s
     widths = [width * 2.0 ** (power / 3) for power in range(8, -10, -1)]
     periods = [round(16 * DAY_S / 2 ** (power / 2) / step_s) * step_s for power in range(18)]
     aversions = [DEFAULT * 2.0**power for power in range(-5, 8)]

@@ -68,10 +68,8 @@ def decided(scene: Scene, terms: Terms, rival: Rival) -> Run:
 
 def _own(scene: Scene, terms: Terms, rival: Rival) -> Terms:
     own = terms_of(terms, rival)
-    step_s = int(np.diff(scene.market.at_s).min())
-    return replace(
-        own, policy=replace(own.policy, strategy=rival.strategy, check_interval_s=step_s)
-    )
+    policy = replace(own.policy, strategy=rival.strategy, check_interval_s=scene.market.step_s)
+    return replace(own, policy=policy)
 
 
 def _band(scene: Scene, own: Terms) -> Edges | None:

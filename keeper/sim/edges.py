@@ -140,7 +140,7 @@ def looks_along(scene: Scene, terms: Terms) -> Looks:
         prop_usd=scene.venue.fee_fraction * price,
         impact_usd=scene.venue.impact_per_base * price,
         remaining_years=policy.horizon_s / YEAR_S,
-        check_years=float(market.step_years.min()),
+        check_years=market.step_s / YEAR_S,
         bare_at=lambda prices, _years: ratio * scene.held.delta_at(prices),
         gas=_gas_regimes(market, terms, costs),
     )

@@ -65,9 +65,9 @@ class Market(Struct, frozen=True, eq=False):
         return float(self.at_s[-1] - self.at_s[0]) / YEAR_S
 
     @property
-    def step_years(self) -> Floats:
-        """Return the time from each bar to the next; one fewer than bars."""
-        return np.diff(self.at_s) / YEAR_S
+    def step_s(self) -> int:
+        """Return the shortest time from a bar to the next: all of them, but for gaps."""
+        return int(np.diff(self.at_s).min())
 
     def part(self, start: int, stop: int) -> "Market":
         """Return the bars from *start* up to, not including, *stop*."""

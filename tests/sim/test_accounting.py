@@ -116,6 +116,14 @@ def test_what_limits_must_leave_room_for(spot_scene: SceneOf) -> None:
     assert seen(ruined, made).needs.leverage_x is None
 
 
+def test_a_day_of_gas_counts_what_refused_orders_paid(spot_scene: SceneOf) -> None:
+    scene = spot_scene(2_000.0, 2_100.0, 2_000.0, 2_000.0)
+    made = one_trade(messages=3, lost=((1, 4.0), (2, 3.0)))
+    assert seen(scene, made).needs.gas_day_usd == pytest.approx(5 + 4 + 3)
+    apart = replace(scene, market=replace(scene.market, at_s=DAY_S * np.arange(4)))
+    assert seen(apart, made).needs.gas_day_usd == pytest.approx(5 + 4)
+
+
 def test_the_parts_add_up_to_vault_and_hedge_and_costs(scene: Scene, terms: Terms) -> None:
     made = run(scene, terms)
     found = seen(scene, made)

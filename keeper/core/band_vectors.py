@@ -194,10 +194,21 @@ class Situations(NamedTuple):
     gas: GasRegimes | None = None
 
 
+class Least(NamedTuple):
+    """`band.horizon_guard` of a band of nothing, in arrays: it does not depend on the drift."""
+
+    inner: Array
+    gap: Array
+    """Outer less inner edge."""
+
+
 def corrected_bands(at: Situations, using: Optimal) -> Bands:
     """Return the band of `policies.optimal` for every element; hard limits are not in it."""
     sigma_x = np.abs(at.gamma) * np.multiply(at.price, at.sigma)
-    bands, mean_move = _unwatched(at, sigma_x, using), np.zeros(())
+    bands = _in_gas(at, sigma_x, using)
+    # After the bands: they refuse the nonsense that this would divide by.
+    least = _least(at) if using.horizon_guard else None
+    bands, mean_move = _guarded(bands, least), np.zeros(())
     if using.smooth_gamma and at.deltas_at is not None:
         for _ in range(PASSES):
             years = pace_years(
@@ -207,26 +218,31 @@ def corrected_bands(at: Situations, using: Optimal) -> Bands:
                 remaining_years=at.remaining_years,
             )
             sigma_x, mean_move = paces(at.deltas_at, price=at.price, sigma=at.sigma, years=years)
-            bands = _unwatched(at, sigma_x, using)
+            bands = _guarded(_in_gas(at, sigma_x, using), least)
     if using.check_shift:
         bands = check_shifts(bands, sigma_x=sigma_x, check_years=at.check_years)
     return bands._replace(outer=bands.outer + SATURATION * np.abs(mean_move))
 
 
-def _unwatched(at: Situations, sigma_x: Array, using: Optimal) -> Bands:
+def _in_gas(at: Situations, sigma_x: Array, using: Optimal) -> Bands:
     bands = _stationary(at, sigma_x, at.fixed_usd)
     if using.gas_regimes and at.gas is not None:
-        bands = _in_regimes(at, sigma_x, bands, at.gas)
-    if not using.horizon_guard:
-        return bands
-    return remaining_lives(
-        bands,
+        return _in_regimes(at, sigma_x, bands, at.gas)
+    return bands
+
+
+def _least(at: Situations) -> Least:
+    return least_of(
         prop_cost=at.prop_usd,
         fixed_cost=at.fixed_usd,
         impact=at.impact_usd,
         risk_weight=at.risk_weight,
         horizon_years=at.remaining_years,
     )
+
+
+def _guarded(bands: Bands, least: Least | None) -> Bands:
+    return bands if least is None else remaining_lives(bands, least)
 
 
 def _stationary(at: Situations, sigma_x: Array, fixed_usd: ArrayLike) -> Bands:
@@ -255,24 +271,32 @@ def _in_regimes(at: Situations, sigma_x: Array, now: Bands, gas: GasRegimes) -> 
     )
 
 
-def remaining_lives(
-    bands: Bands,
+def least_of(
     *,
     prop_cost: ArrayLike,
     fixed_cost: ArrayLike,
     risk_weight: ArrayLike,
     horizon_years: ArrayLike,
     impact: ArrayLike = 0.0,
-) -> Bands:
-    """Return `band_corrections.remaining_life` of every element."""
+) -> Least:
+    """Return the bands that a short remaining life alone would have.
+
+    Raises:
+        BadData: A horizon is not above zero.
+
+    """
     if not bool(np.all(np.greater(horizon_years, 0.0))):
         raise BadData("the horizons must be above zero")
     urgency = np.multiply(risk_weight, horizon_years)
     twice = np.where(np.greater(fixed_cost, 0.0), np.multiply(2.0, impact), 0.0)
-    least_gap = np.sqrt(np.multiply(2.0, fixed_cost) / (urgency + twice))
-    least_inner = (prop_cost + twice * least_gap) / urgency
-    inner = _fourth_roots_of_sums(bands.inner, least_inner)
-    gap = _fourth_roots_of_sums(bands.outer - bands.inner, least_gap)
+    gap = np.sqrt(np.multiply(2.0, fixed_cost) / (urgency + twice))
+    return Least(inner=(prop_cost + twice * gap) / urgency, gap=gap)
+
+
+def remaining_lives(bands: Bands, least: Least) -> Bands:
+    """Return `band_corrections.remaining_life` of every element."""
+    inner = _fourth_roots_of_sums(bands.inner, least.inner)
+    gap = _fourth_roots_of_sums(bands.outer - bands.inner, least.gap)
     return Bands(inner + gap, inner, bands.cost_rate_usd)
 
 

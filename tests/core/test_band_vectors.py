@@ -20,6 +20,7 @@ from keeper.core.band_vectors import (
     Situations,
     check_shifts,
     corrected_bands,
+    least_of,
     optimal_bands,
     pace_years,
     paces,
@@ -179,19 +180,13 @@ def test_remaining_lives_are_those_of_the_scalar_code(seed: int) -> None:
         least = scalar.horizon_guard(Band(0.0, 0.0), **one)
         theirs.append(corrections.remaining_life(band, least))
     # outer − inner, which both are cut into, cancels.
-    assert_same(remaining_lives(together, **given), theirs, 10 * together.outer)
+    assert_same(remaining_lives(together, least_of(**given)), theirs, 10 * together.outer)
 
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, nan])
 def test_no_horizon_is_bad_data(bad: float) -> None:
     with pytest.raises(BadData, match="horizons"):
-        remaining_lives(
-            optimal_bands(1.0, 1.0, 1.0, 1.0),
-            prop_cost=1.0,
-            fixed_cost=1.0,
-            risk_weight=1.0,
-            horizon_years=[1.0, bad],
-        )
+        least_of(prop_cost=1.0, fixed_cost=1.0, risk_weight=1.0, horizon_years=[1.0, bad])
 
 
 @FEW
@@ -395,3 +390,10 @@ def test_any_one_part_may_be_the_array(using: Optimal) -> None:
     dear = gas._replace(expensive_now=[True, False])
     mixed = corrected_bands(Situations(*numbers, deltas_at, dear), using)
     assert np.broadcast_to(mixed.outer, (2,))[0] == pytest.approx(float(alone.outer), rel=1e-12)
+
+
+def test_nonsense_is_bad_data_before_anything_is_divided_by_it() -> None:
+    sound = Situations(3_000.0, 0.8, -0.12, 57.6, 5.0, 1.8, 0.0, 30 / 365, 1e-4)
+    for bad in (sound._replace(risk_weight=0.0), sound._replace(fixed_usd=-1.0)):
+        with pytest.raises(BadData, match="finite numbers"):
+            corrected_bands(bad, Optimal())

@@ -22,9 +22,10 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from keeper.core.arrays import Floats
 from keeper.core.policies import Always, Never, Optimal, Strategy, WhalleyWilmott, Zakamouline
 from keeper.sim.accounting import entropic
-from keeper.sim.claims import Call, Floats
+from keeper.sim.claims import Call
 from keeper.sim.frontier import Following, Table
 from keeper.sim.optimum import Problem
 from keeper.sim.optimum_entropic import Sale, price_of, simulated_pnl, solve

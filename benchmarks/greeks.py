@@ -20,7 +20,6 @@ from benchmarks.pricing import (
     OPTIONS,
     ROUNDS,
     Columns,
-    Floats,
     Rival,
     book,
     race,
@@ -30,6 +29,7 @@ from benchmarks.pricing import (
     worst,
 )  # fmt: skip
 from benchmarks.turns import Rate, Ratio, seconds
+from keeper.core.arrays import Floats
 from keeper.core.greeks import Greeks, Vanilla, black_scholes
 
 LIBRARIES: Final = ("fast_vollib", "py_vollib_vectorized", "quantlib", "vollib")

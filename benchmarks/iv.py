@@ -19,7 +19,6 @@ from typing import Final
 import msgspec
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from benchmarks.figures import Machine, machine
 from benchmarks.peers import add_option
@@ -28,7 +27,6 @@ from benchmarks.pricing import (
     OPTIONS,
     ROUNDS,
     Columns,
-    Floats,
     Rival,
     book,
     race,
@@ -37,6 +35,7 @@ from benchmarks.pricing import (
     vectors,
 )  # fmt: skip
 from benchmarks.turns import Rate, Ratio, seconds
+from keeper.core.arrays import Bits, Floats
 from keeper.core.greeks import Vanilla, black76, implied_vol
 
 LIBRARIES: Final = ("py_vollib_vectorized", "fast_vollib", "quantlib", "quantlib_1e_12", "vollib")
@@ -93,7 +92,7 @@ class Exam(Struct, frozen=True):
     uncertainty: Floats
     """Of each vector's volatility, by half a rounding of its price."""
     sample: Columns
-    conditioned: NDArray[np.bool_]
+    conditioned: Bits
 
 
 def ours(c: Columns) -> Floats:
@@ -114,7 +113,7 @@ def exam(columns: Columns) -> Exam:
     return Exam(given, rows["iv_uncertainty_half_ulp"], sample, well_conditioned(sample))
 
 
-def well_conditioned(c: Columns) -> NDArray[np.bool_]:
+def well_conditioned(c: Columns) -> Bits:
     """Tell which prices hold their volatility to 1e-10, whoever reads it out of them."""
     option = Vanilla(c["sign"], c["strike"], c["years"])
     vega = black76(option, c["forward"], c["sigma"], rate=c["rate"]).vega

@@ -14,13 +14,13 @@ from typing import Final
 import msgspec
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from benchmarks.figures import Machine, machine
 from benchmarks.pricing import vectors, worst
 from benchmarks.turns import Ratio, Timed, seconds, take_turns
 from keeper.core import amm
 from keeper.core.amm_vectors import range_greeks
+from keeper.core.arrays import Floats
 from keeper.model.chain import Address
 from keeper.model.position import Concentrated
 
@@ -29,8 +29,6 @@ LOOPED: Final = 10_000
 ROUNDS: Final = 15
 PRICE: Final = 3_000.0
 TARGET_MS: Final = 15.0
-
-Floats = NDArray[np.float64]
 
 
 class Milliseconds(Struct, frozen=True):

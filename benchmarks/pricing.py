@@ -10,13 +10,12 @@ from typing import Final, TypeVar
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from benchmarks.peers import Peer, PeerGoneError, interpreter, serving
 from benchmarks.turns import Rate, take_turns
+from keeper.core.arrays import Floats
 from keeper.core.greeks import Vanilla, black76
 
-Floats = NDArray[np.float64]
 Columns = dict[str, Floats]
 Result = TypeVar("Result")
 

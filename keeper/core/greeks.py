@@ -20,10 +20,11 @@ from math import log, pi, sqrt
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import erfcinv, erfcx
 
-from keeper.core.normal import INV_SQRT_2PI, Floats, density_of, distribution
+from keeper.core.arrays import Bits, Floats
+from keeper.core.normal import INV_SQRT_2PI, density_of, distribution
 from keeper.model.errors import BadData
 
 BLOCK: Final = 16_384
@@ -205,9 +206,7 @@ def _fill_deviations(d1: Floats, d2: Floats, moneyness: Floats, deviation: Float
     np.divide(moneyness - half_variance, deviation, out=d2)
 
 
-def _fill_at_the_money(
-    d1: Floats, d2: Floats, there: NDArray[np.bool_], block: tuple[Floats, ...]
-) -> None:
+def _fill_at_the_money(d1: Floats, d2: Floats, there: Bits, block: tuple[Floats, ...]) -> None:
     """Write d₁ and d₂ at the money, exact to a rounding also where drift and variance cancel.
 
     There what rounding took from the terms is put back; elsewhere that of the logarithm is left.
@@ -241,7 +240,7 @@ def _lost_in_half(sigma: Floats) -> Floats:
     return 0.5 * (((high * high - sigma * sigma) + 2.0 * high * low) + low * low)
 
 
-def _fill_still(out: Floats, still: NDArray[np.bool_], block: Sequence[Floats]) -> None:
+def _fill_still(out: Floats, still: Bits, block: Sequence[Floats]) -> None:
     """Write the limits where no movement is left: the option is its forward intrinsic value."""
     sign, spot, strike, years, sigma, rate, carry_yield = (
         np.broadcast_to(each, still.shape)[still] for each in block

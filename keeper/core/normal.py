@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from math import pi, sqrt
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats: TypeAlias = NDArray[np.float64]
+from keeper.core.arrays import Floats
 
 INV_SQRT_2PI: Final = 1.0 / sqrt(2.0 * pi)
 

@@ -16,10 +16,11 @@ from typing import Final
 import numpy as np
 from msgspec import Struct
 
+from keeper.core.arrays import Floats
 from keeper.model.errors import BadData
 from keeper.model.units import DAY_S
 from keeper.sim.backtest import Run, Scene, hedges
-from keeper.sim.market import Floats, Market
+from keeper.sim.market import Market
 
 TAIL: Final = 0.05
 CLEAR_OF_ZERO: Final = 2.0

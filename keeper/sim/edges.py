@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from keeper.core import band_vectors as vectors
 from keeper.core import gas_regime, volatility
+from keeper.core.arrays import Floats
 from keeper.core.decide import EwmaVolatility, FixedVolatility, Policy, Terms
 from keeper.core.policies import (
     Always,
@@ -24,7 +25,7 @@ from keeper.core.policies import (
 from keeper.model.flow import Costs
 from keeper.model.units import YEAR_S
 from keeper.sim.backtest import Scene, costs_along, gas_states, volatility_states
-from keeper.sim.market import Floats, Market
+from keeper.sim.market import Market
 from keeper.sim.skipping import Edges
 
 

@@ -9,11 +9,12 @@ from msgspec import Meta, Struct
 from numpy.typing import ArrayLike
 
 from keeper.core import exposure as exposures
+from keeper.core.arrays import Floats
 from keeper.model.chain import Address
 from keeper.model.position import Concentrated, Leg, Linear
 from keeper.model.units import DAY_S
 from keeper.sim.claims import Claim, liquidity_range
-from keeper.sim.market import Floats, Market
+from keeper.sim.market import Market
 
 ASSET = Address("0x00000000000000000000000000000000000000E7")
 QUOTE = Address("0x00000000000000000000000000000000000000D0")

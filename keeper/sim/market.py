@@ -1,18 +1,14 @@
 """A market that was or was invented: what a keeper could have known, bar by bar."""
 
 from math import inf
-from typing import TypeAlias
 
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
-from numpy.typing import NDArray
 
+from keeper.core.arrays import Floats, Ints
 from keeper.model.errors import ConfigError
 from keeper.model.units import YEAR_S
-
-Floats: TypeAlias = NDArray[np.float64]
-Ints: TypeAlias = NDArray[np.int64]
 
 
 class Market(Struct, frozen=True, eq=False):

@@ -11,9 +11,10 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.random import Generator, default_rng
 
+from keeper.core.arrays import Floats, Ints
 from keeper.model.errors import ConfigError
 from keeper.model.units import GWEI, YEAR_S
-from keeper.sim.market import Floats, Ints, Market
+from keeper.sim.market import Market
 
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]

@@ -17,18 +17,16 @@ import zlib
 from collections.abc import Sequence
 from math import inf
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
-from numpy.typing import NDArray
 
+from keeper.core.arrays import Bits, Floats, Ints
 from keeper.model.errors import ConfigError
 from keeper.model.units import DAY_S, GWEI
-from keeper.sim.market import Floats, Ints, Market
-
-Bits: TypeAlias = NDArray[np.bool_]
+from keeper.sim.market import Market
 
 PRICE_COLUMNS: Final = ("close", "price")
 GAS_COLUMNS: Final = {"gas_gwei": GWEI, "base_fee_gwei": GWEI, "basefee_wei": 1}

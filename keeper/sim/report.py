@@ -8,6 +8,7 @@ from typing import Final, assert_never
 
 import numpy as np
 
+from keeper.core.arrays import Floats
 from keeper.core.policies import (
     Always,
     FixedBand,
@@ -23,7 +24,6 @@ from keeper.sim import charts
 from keeper.sim.accounting import Account
 from keeper.sim.charts import Bars, Frame, Scale
 from keeper.sim.comparison import Comparison, Entry, Spot, plane
-from keeper.sim.market import Floats
 from keeper.sim.rivals import Rival, setting
 
 STYLE: Final = files("keeper.sim").joinpath("report.css").read_text(encoding="utf-8")

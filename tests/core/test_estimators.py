@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from keeper.core import estimators
+from keeper.core.arrays import Floats
 from keeper.core.estimators import Bars, bars, bars_of, bipower, ewma_variance, yang_zhang
 from keeper.model.errors import BadData
 
-Floats = NDArray[np.float64]
 VECTORS = Path(__file__).parents[1] / "vectors"
 DAY_S = 86_400.0
 

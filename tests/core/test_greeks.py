@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from keeper.core.arrays import Floats
 from keeper.core.greeks import (
     BLOCK,
     Greeks,
@@ -20,7 +20,7 @@ from keeper.core.greeks import (
 from keeper.model.errors import BadData
 
 VECTORS = Path(__file__).parents[1] / "vectors"
-Columns = dict[str, NDArray[np.float64]]
+Columns = dict[str, Floats]
 
 
 def columns(name: str) -> Columns:
@@ -29,7 +29,7 @@ def columns(name: str) -> Columns:
     return {column: np.array([float(row[column]) for row in rows]) for column in rows[0]}
 
 
-def assert_close(ours: NDArray[np.float64], reference: NDArray[np.float64]) -> None:
+def assert_close(ours: Floats, reference: Floats) -> None:
     """1e-12 relative; 1e-14 absolute in the wings and at a zero."""
     allowed = np.maximum(1e-12 * np.abs(reference), 1e-14)
     assert np.all(np.abs(ours - reference) <= allowed)

@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from keeper.core import estimators, ratio
 from keeper.core.alignment import Feed, align
+from keeper.core.arrays import Floats
 from keeper.core.ratio import Estimate, HedgeRatio, Reason, Trust, trusted
 from keeper.model.errors import BadData
 
-Floats = NDArray[np.float64]
 VECTORS = Path(__file__).parents[1] / "vectors"
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "proxy-hedges.md"
 LST, ETH, BTC, SOL = range(4)

@@ -6,10 +6,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import ArrayLike
 
+from keeper.core.arrays import Floats
 from keeper.core.band import optimal_band
 from keeper.core.policies import Always, Never, Optimal, WhalleyWilmott
 from keeper.model.errors import BadData
-from keeper.sim.claims import Floats, liquidity_range
+from keeper.sim.claims import liquidity_range
 from keeper.sim.frontier import Following, Table
 from keeper.sim.optimum import Lattice, Problem, cost_of, solve
 

@@ -24,21 +24,18 @@ from numpy.typing import ArrayLike
 from scipy.special import erfcinv, erfcx
 
 from keeper.core.arrays import Bits, Floats
-from keeper.core.normal import INV_SQRT_2PI, density_of, distribution
+from keeper.core.normal import density_of, distribution
+from keeper.core.vanilla import INV_SQRT_2PI, LEAST_DEVIATION, SQRT_HALF
 from keeper.model.errors import BadData
 
 BLOCK: Final = 16_384
 """Options worked on at a time: few enough for the caches, enough that a call of numpy is cheap."""
 
 HALF_LN_2PI: Final = 0.5 * log(2.0 * pi)
-SQRT_HALF: Final = sqrt(0.5)
 SQRT_HALF_PI: Final = sqrt(0.5 * pi)
 
 SPLITTER: Final = 2.0**27 + 1.0
 """Cuts a double into two halves whose products are exact."""
-
-LEAST_DEVIATION: Final = 1e-100
-"""A total volatility v below this is zero: d² would overflow."""
 
 BOUNDS: Final = {
     "price": (1e-30, 1e30),

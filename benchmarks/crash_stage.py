@@ -21,7 +21,7 @@ from keeper.devnet.rpc import Rpc
 from keeper.devnet.world import World, start_world
 from keeper.devnet.worlds import erc4626
 from keeper.model.chain import Address, ChainId
-from keeper.model.units import ETHER, GWEI
+from keeper.model.units import ETHER, GWEI, MS_PER_S
 from keeper.testing.faultproxy import Fault, FaultProxy, HttpStatus, PoolSettings, RpcError
 
 CALM_WEI: Final = GWEI
@@ -165,7 +165,7 @@ class Stage:
 
     def now_ms(self) -> int:
         """Return the newest block's time, which is everybody's."""
-        return self._at_s * 1_000
+        return self._at_s * MS_PER_S
 
     def mine(self, *, seconds: int = BLOCK_S) -> None:
         """Make a block."""

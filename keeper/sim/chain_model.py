@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from keeper.model.chain import Address, BlockRef, Fees, Log, Message, UnsignedTx
 from keeper.model.errors import Refused
 from keeper.model.flow import Mined
-from keeper.model.units import GWEI
+from keeper.model.units import GWEI, MS_PER_S
 from keeper.sim.world import (
     BLOCK_GAS,
     BLOCK_S,
@@ -121,7 +121,7 @@ class ChainModel:
         Without *siblings_differ* a reorg to the same content is no reorg: the hash is the same.
         """
         self.weather = weather or Weather()
-        self.now_ms = START_S * 1_000
+        self.now_ms = START_S * MS_PER_S
         self.pool: tuple[Known, ...] = ()
         """Of the node that is asked, by nonce."""
         self.known: tuple[Known, ...] = ()
@@ -214,8 +214,8 @@ class ChainModel:
 
     def mine(self, pick: Pick = "pool", *, seconds: int = BLOCK_S) -> Block:
         """Make one block *seconds* later, with what *pick* says."""
-        self.now_ms += seconds * 1_000
-        return self._extend(pick, self.now_ms // 1_000)
+        self.now_ms += seconds * MS_PER_S
+        return self._extend(pick, self.now_ms // MS_PER_S)
 
     def reorg(self, depth: int, pick: Pick = "none", *, returned: bool = True) -> tuple[Block, ...]:
         """Replace the newest *depth* blocks by as many; return what is not canonical any more.

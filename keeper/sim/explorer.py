@@ -26,6 +26,7 @@ from keeper.engine.reconcile import reconcile
 from keeper.engine.tick import tick
 from keeper.model.errors import Fatal
 from keeper.model.events import Decided, Event, Halted, Resumed, Signed, Troubled
+from keeper.model.units import MS_PER_S
 from keeper.sim.audit import Auditor
 from keeper.sim.chain_model import ChainModel, Known, Moment, Pick, known_of
 from keeper.sim.chain_wire import Delivery, Weakness, Wire, model_desk
@@ -223,7 +224,7 @@ class Explorer:
             self.chain.submit(signed[-1].attempt.raw)
 
     def _wait(self) -> None:
-        self.chain.now_ms += WAIT_S * 1_000
+        self.chain.now_ms += WAIT_S * MS_PER_S
 
     # ------------------------------------------------------------------ one step
 

@@ -19,7 +19,7 @@ from keeper.engine.tick import Desk
 from keeper.model.chain import Address
 from keeper.model.errors import Fatal
 from keeper.model.events import Event, Halted, Resumed, Signed
-from keeper.model.units import GWEI
+from keeper.model.units import GWEI, MS_PER_S
 from keeper.ports.acting import History, Journal, Open, Request
 from keeper.sim.audit import Auditor, verified
 from keeper.sim.chain_model import ChainModel, Mood, Pick, known_of
@@ -265,7 +265,7 @@ class Ordeal:
         self.chain.forget()
 
     def _wait(self, action: Action) -> None:
-        self.chain.now_ms += WAITS_S[action.a] * 1_000
+        self.chain.now_ms += WAITS_S[action.a] * MS_PER_S
 
     def _fee(self, action: Action) -> None:
         wei = FEES_GWEI[action.a] * GWEI

@@ -25,7 +25,7 @@ from msgspec.structs import replace
 
 from keeper.core.arrays import Bits, Floats, Ints
 from keeper.model.errors import ConfigError
-from keeper.model.units import DAY_S, GWEI
+from keeper.model.units import DAY_S, GWEI, HOUR_S
 from keeper.sim.market import Market
 
 PRICE_COLUMNS: Final = ("close", "price")
@@ -149,7 +149,7 @@ def _as_of(at_s: Ints, gas: _Table) -> Ints:
             "gas is unknown for too long",
             file=gas.path,
             at_s=int(at_s[age.argmax()]),
-            hours=float(age.max()) / 3_600,
+            hours=float(age.max()) / HOUR_S,
             remedy="name a file without such a gap, or one fee",
         )
     fees: Ints = np.round(gas.columns[name][last] * GAS_COLUMNS[name]).astype(np.int64)

@@ -32,7 +32,7 @@ from keeper.model.errors import CallReverted, Refused, Uncertain
 from keeper.model.flow import Fill, Intent, Mined
 from keeper.model.market import Quote
 from keeper.model.position import Linear, VaultState, VenueState
-from keeper.model.units import GWEI
+from keeper.model.units import GWEI, HOUR_S, MS_PER_S
 from keeper.ports.acting import Journal, Rehearsal, Standing
 from keeper.ports.reading import Read
 from keeper.sim.memory_journal import MemoryJournal
@@ -109,7 +109,7 @@ class World:
     def mine(self, *, oldest: bool = False) -> None:
         """Make a block with at most one transaction of ours: the first ever sent, or the last."""
         self.number += 1
-        self.now_ms += BLOCK_S * 1_000
+        self.now_ms += BLOCK_S * MS_PER_S
         self.updated_at_s = self.block_time_s()
         valid = [h for h, tx in self.pool.items() if tx.nonce == self.nonce(KEEPER)]
         if valid:
@@ -259,7 +259,7 @@ class WorldOracle:
 
     def read(self) -> Read[Quote]:
         yield ()
-        return Quote("world", self._world.price, self._world.updated_at_s, max_age_s=3_600)
+        return Quote("world", self._world.price, self._world.updated_at_s, max_age_s=HOUR_S)
 
     def watch(self) -> tuple[Watch, ...]:
         return ()
@@ -359,8 +359,8 @@ LIMITS = Limits(
     max_leverage_x=5.0,
     max_gas_price_wei=500 * GWEI,
     daily_gas_budget_usd=1e4,
-    max_price_age_s=3_600,
-    max_block_age_s=3_600,
+    max_price_age_s=HOUR_S,
+    max_block_age_s=HOUR_S,
     max_deviation_fraction=0.05,
     max_slippage_fraction=0.01,
 )

@@ -30,6 +30,7 @@ from keeper.sim.world import (
     VENUE,
     Order,
     order_of,
+    tx_hash_of,
 )
 
 START_S: Final = 1_700_000_000
@@ -94,11 +95,6 @@ class Moment(Struct, frozen=True, eq=False):
     weather: Weather
     now_ms: int
     forks: int
-
-
-def tx_hash_of(raw: bytes) -> str:
-    """Return the hash of signed bytes."""
-    return "0x" + blake2b(raw, digest_size=32).hexdigest()
 
 
 def known_of(raw: bytes) -> Known:

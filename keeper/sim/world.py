@@ -45,7 +45,7 @@ FILLED = b"filled".ljust(32)
 BLOCK_S = 12
 BLOCK_GAS = 36_000_000
 TYPICAL_GAS = 100_000
-EMPTY_GAS = 21_000
+EMPTY_GAS = 21_000  # the rule of a node; the engine counts for itself
 
 
 class Crash(BaseException):
@@ -197,7 +197,7 @@ class World:
             self.refused += 1
             raise Refused(self.refusal)
         self.raws.append(raw)
-        self.pool[_hash(raw)] = msgspec.json.decode(raw, type=UnsignedTx)
+        self.pool[tx_hash_of(raw)] = msgspec.json.decode(raw, type=UnsignedTx)
         self.spend()
         if self.lose_answers:
             raise Uncertain("connection reset")
@@ -322,7 +322,7 @@ class WorldSigner:
 
     def sign(self, tx: UnsignedTx) -> SignedTx:
         raw = msgspec.json.encode(tx)
-        return SignedTx(hash=_hash(raw), raw=raw)
+        return SignedTx(hash=tx_hash_of(raw), raw=raw)
 
 
 class WorldClock:
@@ -395,5 +395,6 @@ def order_of(tx: UnsignedTx) -> Order:
     return msgspec.json.decode(tx.message.data, type=Order)
 
 
-def _hash(raw: bytes) -> str:
+def tx_hash_of(raw: bytes) -> str:
+    """Return the hash of signed bytes."""
     return "0x" + blake2b(raw, digest_size=32).hexdigest()

@@ -259,11 +259,10 @@ def settle(arena: Arena, show: kill9.Show) -> float:
     outer = 0.0
     while time.monotonic() < deadline:
         show.go_on(2)
-        (note,) = arena.journal.decisions() or (None,)
-        if note is None or note.decision.why is None or arena.journal.open():
+        if (band := kill9.resting_band(arena.journal)) is None:
             continue
-        outer = note.decision.why.band.outer
-        if abs(show.delta() + show.hedge()) <= outer:
+        outer = band
+        if abs(show.net()) <= outer:
             break
     return outer
 

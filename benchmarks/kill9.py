@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -35,6 +35,7 @@ from keeper.config import Config, load
 from keeper.devnet.scenario import Step, Weather, plan_steps, play
 from keeper.devnet.world import World, start_world
 from keeper.model.errors import ConfigError
+from keeper.model.records import Record
 from keeper.model.units import ETHER
 from keeper.ports.acting import Archive
 from keeper.sim.paths import crash_path
@@ -171,6 +172,10 @@ class Show:
         held = self.world.chain.read(perp.account_balance, size, "int256", keeper, perp.base_token)
         return float(held / ETHER)
 
+    def net(self) -> float:
+        """Return what is not hedged, by the word of both contracts."""
+        return self.delta() + self.hedge()
+
     def effects(self) -> Counter[str]:
         """Return how often each transaction changed the keeper's position."""
         subject = "0x" + self.world.accounts.keeper.address[2:].lower().rjust(64, "0")
@@ -233,15 +238,22 @@ def settle(victim: Victim, show: Show, config: Config) -> float:
     with SqliteJournal.beside(config.journal_file, config.chain_id) as journal:
         for _ in range(SETTLING_BLOCKS):
             show.go_on(2)
-            (note,) = journal.decisions() or (None,)
-            if note is None or note.decision.why is None or journal.open():
+            if (band := resting_band(journal)) is None:
                 continue
-            outer = note.decision.why.band.outer
-            if abs(show.delta() + show.hedge()) <= outer:
+            outer = band
+            if abs(show.net()) <= outer:
                 break
     if victim.stop():
         raise SystemExit("keeper run did not end cleanly")
     return outer
+
+
+def resting_band(journal: Archive) -> float | None:
+    """Return the outer edge of the newest decision; None while something is open, or before one."""
+    (note,) = journal.decisions() or (None,)
+    if note is None or note.decision.why is None or journal.open():
+        return None
+    return note.decision.why.band.outer
 
 
 def account(show: Show, config: Config, *, hurt: list[bool], outer: float, seconds: float) -> Toll:
@@ -265,27 +277,32 @@ def weigh(journal: Archive, show: Show, *, hurt: list[bool], outer: float, secon
     effects = show.effects()
     journal.verify()
     records, halted = journal.intents(last=1_000_000), journal.halted()
-    doubles = sum(effects.values())
-    lost = 0
-    for record in records:
-        seen = sum(effects[attempt.hash] for attempt in record.attempts)
-        doubles -= min(seen, 1)
-        done = record.outcome is not None and record.outcome.status == "done"
-        lost += record.outcome is None or done != (seen > 0)
+    doubles, lost = doubled_and_lost(effects, records)
     return Toll(
         kills=len(hurt),
         in_flight=sum(hurt),
         intents=len(records),
-        effects=sum(effects.values()),
+        effects=effects.total(),
         bumped=sum(len(record.attempts) > 1 for record in records),
         doubles=doubles,
         lost=lost,
         open_intents=sum(record.outcome is None for record in records),
         halted=halted,
-        final_net=show.delta() + show.hedge(),
+        final_net=show.net(),
         band_outer=outer,
         seconds=round(seconds, 1),
     )
+
+
+def doubled_and_lost(effects: Counter[str], records: Iterable[Record]) -> tuple[int, int]:
+    """Return effects beyond one per intent, and intents whose outcome the chain does not show."""
+    doubles, lost = effects.total(), 0
+    for record in records:
+        seen = sum(effects[attempt.hash] for attempt in record.attempts)
+        doubles -= min(seen, 1)
+        done = record.outcome is not None and record.outcome.status == "done"
+        lost += record.outcome is None or done != (seen > 0)
+    return doubles, lost
 
 
 def measure(kills: int, seed: int) -> Toll:

@@ -27,11 +27,11 @@ from keeper.core.policies import (
 from keeper.model.errors import BadData
 from keeper.model.flow import Band
 from keeper.model.units import YEAR_S
+from tests.core.books import BARE
 
 S, SIGMA, AVERSION = 3_000.0, 0.8, 1e-5
 LIQUIDITY = 40_000.0
 HOUR = 3_600 / YEAR_S
-BARE = Optimal(smooth_gamma=False, horizon_guard=False, check_shift=False, gas_regimes=False)
 HERE = Situation(
     price=S,
     sigma=SIGMA,

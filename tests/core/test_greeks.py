@@ -1,7 +1,5 @@
-import csv
 from fractions import Fraction
 from math import erf, exp, inf, log, nan, pi, sqrt
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,15 +16,9 @@ from keeper.core.greeks import (
     implied_vol,
 )
 from keeper.model.errors import BadData
+from tests.core.vectors import columns
 
-VECTORS = Path(__file__).parents[1] / "vectors"
 Columns = dict[str, Floats]
-
-
-def columns(name: str) -> Columns:
-    with (VECTORS / name).open() as lines:
-        rows = list(csv.DictReader(lines))
-    return {column: np.array([float(row[column]) for row in rows]) for column in rows[0]}
 
 
 def assert_close(ours: Floats, reference: Floats) -> None:

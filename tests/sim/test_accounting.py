@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from math import exp, log, sqrt
 from typing import Any
 
@@ -14,8 +13,8 @@ from keeper.model.units import DAY_S, YEAR_S
 from keeper.sim.accounting import Account, account, course, cvar, drawdown, entropic
 from keeper.sim.backtest import Run, Scene, run
 from keeper.sim.hedge_account import Carry, HedgeAccount, VenueTerms
+from tests.sim.conftest import SceneOf
 
-SceneOf = Callable[..., Scene]
 NOTHING = Run(
     bar=np.array([], dtype=np.int64),
     units=np.array([]),

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -28,6 +28,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
+from benchmarks.effects import doubled_and_lost, effects_of
 from keeper.adapters.stores.sqlite import SqliteJournal
 from keeper.adapters.venues.perp_v2 import POSITION_CHANGED
 from keeper.cli import starter
@@ -35,7 +36,6 @@ from keeper.config import Config, load
 from keeper.devnet.scenario import Step, Weather, plan_steps, play
 from keeper.devnet.world import World, start_world
 from keeper.model.errors import ConfigError
-from keeper.model.records import Record
 from keeper.model.units import ETHER
 from keeper.ports.acting import Archive
 from keeper.sim.paths import crash_path
@@ -178,14 +178,8 @@ class Show:
 
     def effects(self) -> Counter[str]:
         """Return how often each transaction changed the keeper's position."""
-        subject = "0x" + self.world.accounts.keeper.address[2:].lower().rjust(64, "0")
-        wanted = {
-            "address": self.world.perp.clearing_house,
-            "fromBlock": "0x0",
-            "topics": [f"0x{POSITION_CHANGED.topic.hex()}", subject],
-        }
-        logs = self.world.chain.rpc.call("eth_getLogs", wanted)
-        return Counter(log["transactionHash"] for log in logs)
+        world, keeper = self.world, self.world.accounts.keeper.address
+        return effects_of(world.chain.rpc, world.perp.clearing_house, POSITION_CHANGED, keeper)
 
 
 def prepare(world: World, folder: Path) -> Config:
@@ -292,17 +286,6 @@ def weigh(journal: Archive, show: Show, *, hurt: list[bool], outer: float, secon
         band_outer=outer,
         seconds=round(seconds, 1),
     )
-
-
-def doubled_and_lost(effects: Counter[str], records: Iterable[Record]) -> tuple[int, int]:
-    """Return effects beyond one per intent, and intents whose outcome the chain does not show."""
-    doubles, lost = effects.total(), 0
-    for record in records:
-        seen = sum(effects[attempt.hash] for attempt in record.attempts)
-        doubles -= min(seen, 1)
-        done = record.outcome is not None and record.outcome.status == "done"
-        lost += record.outcome is None or done != (seen > 0)
-    return doubles, lost
 
 
 def measure(kills: int, seed: int) -> Toll:

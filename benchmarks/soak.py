@@ -29,7 +29,8 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from benchmarks.crash_points import SCENARIOS
-from benchmarks.kill9 import Show, Victim, doubled_and_lost, prepare, resting_band
+from benchmarks.effects import doubled_and_lost
+from benchmarks.kill9 import Show, Victim, prepare, resting_band
 from benchmarks.memory import Sample, Watch, rss_mb, slope_mb_per_h
 from keeper.adapters.stores.sqlite import SqliteJournal
 from keeper.config import Config, load

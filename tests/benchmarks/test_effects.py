@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from benchmarks.kill9 import doubled_and_lost
+from benchmarks.effects import doubled_and_lost
 from keeper.model.flow import Status
 from keeper.model.records import Record
 from keeper.testing.conformance.journal_events import NOW_MS, an_attempt, an_intent, an_outcome

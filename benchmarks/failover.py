@@ -39,7 +39,8 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from benchmarks import kill9
-from benchmarks.posts import LOOK_S, START_S, Post
+from benchmarks.keeper_process import LOOK_S
+from benchmarks.posts import START_S, Post
 from keeper.adapters.stores.postgres.config import PostgresConfig
 from keeper.adapters.stores.postgres.journal import PostgresJournal
 from keeper.adapters.stores.sqlite import SqliteJournal

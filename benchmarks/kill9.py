@@ -14,8 +14,6 @@ import argparse
 import json
 import os
 import re
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +27,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from benchmarks.effects import doubled_and_lost, effects_of
+from benchmarks.keeper_process import KeeperProcess
 from keeper.adapters.stores.sqlite import SqliteJournal
 from keeper.adapters.venues.perp_v2 import POSITION_CHANGED
 from keeper.cli import starter
@@ -89,55 +88,12 @@ class Toll(Struct, frozen=True, kw_only=True):
         )
 
 
-class Victim:
+class Victim(KeeperProcess):
     """One `keeper run` after the other, all on one journal."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._log = folder / "keeper.log"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self, *, and_wait: bool) -> None:
-        """Start it; with *and_wait*, until it has begun to hedge."""
-        at = self._log.stat().st_size if self._log.exists() else 0
-        toml = self._folder / "keeper.toml"
-        command = [sys.executable, "-m", "keeper", "run", "--config", str(toml)]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603  # this repository's own program
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-        deadline = time.monotonic() + START_S
-        while and_wait and b'"started"' not in self._log.read_bytes()[at:]:
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"keeper run did not start: {self._log.read_text()[-2_000:]}")
-            time.sleep(PACE_S / 10)
-
-    @property
-    def pid(self) -> int:
-        """The process that runs now.
-
-        Raises:
-            SystemExit: None does.
-
-        """
-        if self._process is None:
-            raise SystemExit("there is no keeper")
-        return self._process.pid
-
-    def kill(self) -> None:
-        """End it as a power cut would."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def stop(self) -> int:
-        """End it as a person would; return its exit code."""
-        if self._process is None:
-            raise SystemExit("there is no keeper to stop")
-        self._process.send_signal(signal.SIGTERM)
-        code, self._process = self._process.wait(START_S), None
-        return code
+    def await_start(self) -> None:
+        """Return once it has begun to hedge."""
+        self.await_word(rb'"started"', START_S)
 
 
 class Show:
@@ -204,8 +160,9 @@ def torture(
     for _ in range(kills):
         # Now and then it does not even come to its first tick.
         lives = random.random() < 0.8  # noqa: PLR2004  # four in five
-        victim.start(and_wait=lives)
+        victim.start()
         if lives:
+            victim.await_start()
             show.go_on(random.randrange(1, BLOCKS_PER_KILL - LONGEST_DEATH_BLOCKS))
         if random.random() < 0.5:  # noqa: PLR2004  # every other one
             time.sleep(random.uniform(0.0, 1.0))
@@ -227,7 +184,8 @@ def _has_open(config: Config) -> bool:
 
 def settle(victim: Victim, show: Show, config: Config) -> float:
     """Let it live until nothing is open and it is inside the band; return the outer band."""
-    victim.start(and_wait=True)
+    victim.start()
+    victim.await_start()
     outer = 0.0
     with SqliteJournal.beside(config.journal_file, config.chain_id) as journal:
         for _ in range(SETTLING_BLOCKS):
@@ -237,7 +195,7 @@ def settle(victim: Victim, show: Show, config: Config) -> float:
             outer = band
             if abs(show.net()) <= outer:
                 break
-    if victim.stop():
+    if victim.stop(START_S):
         raise SystemExit("keeper run did not end cleanly")
     return outer
 

@@ -30,7 +30,7 @@ from msgspec.structs import asdict
 
 from benchmarks.crash_points import SCENARIOS
 from benchmarks.effects import doubled_and_lost
-from benchmarks.kill9 import Show, Victim, prepare, resting_band
+from benchmarks.kill9 import START_S, Show, Victim, prepare, resting_band
 from benchmarks.memory import Sample, Watch, rss_mb, slope_mb_per_h
 from keeper.adapters.stores.sqlite import SqliteJournal
 from keeper.config import Config, load
@@ -226,7 +226,8 @@ def soak(world: World, proxy: FaultProxy, folder: Path, minutes: float, seed: in
     trouble = Trouble(world, proxy, seed)
     began_s = time.monotonic()
     try:
-        victim.start(and_wait=True)
+        victim.start()
+        victim.await_start()
         watch = Watch(victim.pid)
         metronome = Metronome(trouble)
         for minute in range(1, ceil(minutes) + 1):
@@ -236,7 +237,7 @@ def soak(world: World, proxy: FaultProxy, folder: Path, minutes: float, seed: in
         samples = watch.stop()
         trouble.calm()
         outer = _settle(config, show, metronome)
-        if victim.stop():
+        if victim.stop(START_S):
             raise SystemExit("keeper run did not end cleanly")
     finally:
         victim.kill()

@@ -152,6 +152,10 @@ class ChainModel:
             block = block.parent or block
         return block
 
+    def net(self) -> float:
+        """Return what is not hedged: the delta of now and the position of the newest block."""
+        return self.weather.delta + self.head.position
+
     def blocks(self) -> Iterator[Block]:
         """Yield the canonical blocks, newest first."""
         block: Block | None = self.head
@@ -199,6 +203,12 @@ class ChainModel:
     def forget(self) -> None:
         """Empty the node's pool."""
         self.pool = ()
+
+    def remind(self) -> None:
+        """Hand the node's pool again what anybody ever took and is not mined."""
+        for one in self.known:
+            if one.tx.nonce >= self.head.nonce:
+                self.submit(one.raw)
 
     def stranger(self) -> None:
         """Let somebody else with our key use the next nonce; it does not touch the venue."""

@@ -284,17 +284,15 @@ class Explorer:
         self._load(state)
         self._wire.weakness = Weakness()
         for _ in range(HEALING_BLOCKS):
-            for one in self.chain.known:
-                if one.tx.nonce >= self.chain.head.nonce:
-                    self.chain.submit(one.raw)
+            self.chain.remind()
             self.chain.mine()
             self._turn()
             if self._journal.halted() is not None:
                 self._desk.hands.log.append(Resumed("by hand", self.chain.now_ms))
-            net = self.chain.weather.delta + self.chain.head.position
-            if not self._journal.open() and abs(net) < INSIDE:
+            if not self._journal.open() and abs(self.chain.net()) < INSIDE:
                 break
-        self.auditor.expect(abs(net) < INSIDE, "I17", f"not hedged in {HEALING_BLOCKS} blocks")
+        hedged = abs(self.chain.net()) < INSIDE
+        self.auditor.expect(hedged, "I17", f"not hedged in {HEALING_BLOCKS} blocks")
         self.auditor.look()
         self.auditor.rest()
         if self.auditor.violations:

@@ -350,15 +350,12 @@ class Ordeal:
 
     def _until_quiet(self) -> None:
         for _ in range(HEALING_BLOCKS):
-            for one in self.chain.known:
-                if one.tx.nonce >= self.chain.head.nonce:
-                    self.chain.submit(one.raw)
+            self.chain.remind()
             self.chain.mine()
             self._wake()
             if self.journal.halted() is not None:
                 self._resume(Action("resume"))
-            net = self.chain.weather.delta + self.chain.head.position
-            if not self.journal.open() and abs(net) < INSIDE:
+            if not self.journal.open() and abs(self.chain.net()) < INSIDE:
                 return
         last = self.auditor.log[-3:]
         self.auditor.expect(

@@ -10,10 +10,11 @@ left to the model.
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
+from benchmarks.effects import effects_of
 from benchmarks.our_keeper import LIMITS, POLICY, signer_of
 from benchmarks.stage import ChainClock
 from benchmarks.stub_venue import ORDERED, StubVenue
@@ -333,15 +334,9 @@ class Replay:
 
     def _effects(self) -> Counter[str]:
         """Return how often each transaction changed the keeper's position."""
-        subject = "0x" + self._world.accounts.keeper.address[2:].lower().rjust(64, "0")
-        wanted: dict[str, Any] = {
-            "address": self._world.stub_venue,
-            "fromBlock": hex(self._first_block),
-            "topics": [f"0x{ORDERED.topic.hex()}", subject],
-        }
-        return Counter(
-            log["transactionHash"] for log in self._chain.rpc.call("eth_getLogs", wanted)
-        )
+        world, keeper = self._world, self._world.accounts.keeper.address
+        venue, since = world.stub_venue, self._first_block
+        return effects_of(self._chain.rpc, venue, ORDERED, keeper, since=since)
 
 
 def replay_all(seeds: range, steps: int) -> Iterator[tuple[int, Outcome]]:

@@ -13,11 +13,11 @@ from typing import Final
 import msgspec
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from benchmarks.figures import Machine, machine
 from benchmarks.pricing import vectors
 from benchmarks.turns import Rate, seconds, take_turns
+from keeper.core.arrays import Floats
 from keeper.core.band import optimal_band
 from keeper.core.band_vectors import optimal_bands
 
@@ -28,7 +28,7 @@ ROUNDS: Final = 15
 TARGET_US: Final = 5.0
 TARGET_PER_S: Final = 10e6
 
-Columns = dict[str, NDArray[np.float64]]
+Columns = dict[str, Floats]
 
 
 class Microseconds(Struct, frozen=True):
@@ -61,7 +61,7 @@ def problems(count: int, seed: int = 1) -> Columns:
     """Return *count* problems around a vault of a million dollars that hedges ether."""
     chance = np.random.default_rng(seed)
 
-    def spread(middle: float) -> NDArray[np.float64]:
+    def spread(middle: float) -> Floats:
         return np.asarray(middle * np.exp(chance.normal(0.0, 0.5, count)))
 
     return {
@@ -136,7 +136,7 @@ def errors() -> dict[str, float]:
     }
 
 
-def _relative(found: NDArray[np.float64], exact: NDArray[np.float64]) -> float:
+def _relative(found: Floats, exact: Floats) -> float:
     """Return the greatest relative error; what is exactly zero must be found so."""
     off = np.abs(found - exact)
     return float(np.max(np.divide(off, exact, out=off.copy(), where=exact > 0.0)))

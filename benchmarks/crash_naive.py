@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from eth_account import Account
 
-from benchmarks.crash_child import BAND_BASE, Life, Reaper, Report, Turn, dial
+from benchmarks.crash_child import BAND_BASE, Life, Reaper, Report, dial
 from benchmarks.stub_venue import ORDER, POSITION
 from keeper.adapters.chain.rpc import Transport
 from keeper.adapters.chain.transports import open_transport
@@ -110,6 +110,3 @@ def live_naively(life: Life, chain_id: ChainId) -> None:
     naive = Naive(life, chain_id, Reaper(line, life.point, life.nth))
     while line.hear():
         line.say(Report(int(naive.turn()), None))
-
-
-__all__ = ("Turn", "live_naively")

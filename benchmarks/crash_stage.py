@@ -15,13 +15,14 @@ from eth_account import Account as Signer
 
 from benchmarks.crash_child import BLOCK_S, Life
 from benchmarks.crash_points import PROVOKED, SCENARIOS, Cell, Provocation, Weather
+from benchmarks.effects import logs_of
 from benchmarks.stub_venue import ORDERED
 from keeper.adapters.signers.private_key import PrivateKey
 from keeper.devnet.rpc import Rpc
 from keeper.devnet.world import World, start_world
 from keeper.devnet.worlds import erc4626
 from keeper.model.chain import Address, ChainId
-from keeper.model.units import ETHER, GWEI
+from keeper.model.units import ETHER, GWEI, MS_PER_S
 from keeper.testing.faultproxy import Fault, FaultProxy, HttpStatus, PoolSettings, RpcError
 
 CALM_WEI: Final = GWEI
@@ -46,7 +47,6 @@ class Stage:
         self.proxy = proxy
         self.truth = Rpc(world.http_url)
         self._knobs = Rpc(proxy.url)
-        self._weth = world.weth
         self._spike_left = 0
         self._spike_wei = CALM_WEI
         self._since_change = 0
@@ -132,22 +132,14 @@ class Stage:
 
     def target(self) -> float:
         """Return the position that hedges the vault."""
-        data = "0x70a08231" + self.world.vault[2:].lower().rjust(64, "0")
-        asked = {"to": self._weth, "data": data}
-        return -int(self.truth.call("eth_call", asked, "latest"), 16) / ETHER
+        world = self.world
+        held = world.chain.read(world.weth, "balanceOf(address)", "uint256", world.vault)
+        return float(-held / ETHER)
 
     def effects(self) -> list[tuple[str, float]]:
         """Return every order of the cell's account on the chain: its transaction, its size."""
-        wanted = {
-            "address": self.world.stub_venue,
-            "fromBlock": hex(self.first_block),
-            "toBlock": "latest",
-            "topics": [
-                f"0x{ORDERED.topic.hex()}",
-                "0x" + self.account[2:].lower().rjust(64, "0"),
-            ],
-        }
-        logs = self.truth.call("eth_getLogs", wanted)
+        venue = self.world.stub_venue
+        logs = logs_of(self.truth, venue, ORDERED, self.account, since=self.first_block)
         return [(log["transactionHash"], _signed(log["data"][2:66]) / ETHER) for log in logs]
 
     def is_hedged(self, band: float) -> bool:
@@ -165,7 +157,7 @@ class Stage:
 
     def now_ms(self) -> int:
         """Return the newest block's time, which is everybody's."""
-        return self._at_s * 1_000
+        return self._at_s * MS_PER_S
 
     def mine(self, *, seconds: int = BLOCK_S) -> None:
         """Make a block."""

@@ -10,7 +10,6 @@ Prices are worked out on the lattice of the optimum, without chance; one is simu
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import product
@@ -22,9 +21,11 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from benchmarks.figures import say
+from keeper.core.arrays import Floats
 from keeper.core.policies import Always, Never, Optimal, Strategy, WhalleyWilmott, Zakamouline
 from keeper.sim.accounting import entropic
-from keeper.sim.claims import Call, Floats
+from keeper.sim.claims import Call
 from keeper.sim.frontier import Following, Table
 from keeper.sim.optimum import Problem
 from keeper.sim.optimum_entropic import Sale, price_of, simulated_pnl, solve
@@ -168,11 +169,6 @@ def measure(*, batches: int, seed: int) -> dict[str, Any]:
         "rows": rows,
         "met": verdict(rows),
     }
-
-
-def say(line: str) -> None:
-    """Print for people."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def main() -> None:

@@ -39,7 +39,8 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from benchmarks import kill9
-from benchmarks.posts import LOOK_S, START_S, Post
+from benchmarks.keeper_process import LOOK_S
+from benchmarks.posts import START_S, Post
 from keeper.adapters.stores.postgres.config import PostgresConfig
 from keeper.adapters.stores.postgres.journal import PostgresJournal
 from keeper.adapters.stores.sqlite import SqliteJournal
@@ -259,11 +260,10 @@ def settle(arena: Arena, show: kill9.Show) -> float:
     outer = 0.0
     while time.monotonic() < deadline:
         show.go_on(2)
-        (note,) = arena.journal.decisions() or (None,)
-        if note is None or note.decision.why is None or arena.journal.open():
+        if (band := kill9.resting_band(arena.journal)) is None:
             continue
-        outer = note.decision.why.band.outer
-        if abs(show.delta() + show.hedge()) <= outer:
+        outer = band
+        if abs(show.net()) <= outer:
             break
     return outer
 

@@ -1,8 +1,9 @@
-"""Numbers from samples, and what a reader must know about the machine they were taken on."""
+"""Numbers from samples, the machine that they were taken on, and words for people."""
 
 import os
 import platform
 import sqlite3
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -118,3 +119,8 @@ def _fsyncs_ns(folder: Path) -> list[int]:
             taken.append(perf_counter_ns() - began)
     path.unlink()
     return taken
+
+
+def say(line: str) -> None:
+    """Print *line* for people: stdout is for the JSON object."""
+    print(line, file=sys.stderr, flush=True)

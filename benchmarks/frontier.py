@@ -10,7 +10,6 @@ Rivals with a width or a period have it tuned for each case, on paths of their o
 import argparse
 import json
 import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
@@ -24,6 +23,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from benchmarks.figures import say
 from keeper.core.policies import Always, FixedBand, Optimal, WhalleyWilmott, Zakamouline
 from keeper.sim.claims import Claim, liquidity_range, short_straddle
 from keeper.sim.frontier import Clock, Following, Ratio, Table, ratio, simulate, tabulated
@@ -198,11 +198,6 @@ def shown(found: Mapping[str, Any]) -> str:
     rivals = "".join(f"{value:>8.3f}" for value, _ in found["rivals"].values())
     name = f"{found['case']:<19} {found['interval']:<7}"
     return f"{name}{found['optimum_usd']:>7.0f}  {default}{rivals}"
-
-
-def say(line: str) -> None:
-    """Print for people."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def rows_of(cases: Sequence[Case], size: Size) -> list[Row]:

@@ -9,7 +9,6 @@ cheap one always.
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -17,6 +16,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
+from benchmarks.figures import say
 from keeper.core.gas_regime import GasRegime
 from keeper.core.policies import Optimal, Situation, optimal
 from keeper.model.flow import Band
@@ -179,11 +179,6 @@ def measure(hours: Sequence[Hours] = HOURS) -> dict[str, Any]:
             for case, each in zip(listed, found, strict=True)
         ],
     }
-
-
-def say(line: str) -> None:
-    """Print for people."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def main() -> None:

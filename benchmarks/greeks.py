@@ -5,31 +5,28 @@ a time get the first twenty thousand in a loop. Ours computes vanna and volga as
 the greatest against forty-digit reference values, relative to the reference or to 1.
 """
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import numpy as np
 from msgspec import Struct
 
 from benchmarks.figures import Machine, machine
-from benchmarks.peers import add_option
 from benchmarks.pricing import (
-    OPTIONS,
-    ROUNDS,
     Columns,
-    Floats,
     Rival,
     book,
     race,
     rivals,
+    run,
+    speed,
     tried,
     vectors,
     worst,
 )  # fmt: skip
 from benchmarks.turns import Rate, Ratio, seconds
+from keeper.core.arrays import Floats
 from keeper.core.greeks import Greeks, Vanilla, black_scholes
 
 LIBRARIES: Final = ("fast_vollib", "py_vollib_vectorized", "quantlib", "vollib")
@@ -154,28 +151,14 @@ def show(report: Report) -> None:
 
 
 def _row(name: str, rate: Rate, ratio: Ratio | None, errs: dict[str, float] | None) -> None:
-    times = "" if ratio is None else f"{ratio.of_best:.1f} x"
     at = max(errs, key=lambda name: errs[name]) if errs else ""
     error = f"{errs[at]:.1e} ({at})" if errs else "unknown"
-    print(
-        f"{name:<29}{rate.best_per_s / 1e6:>9.4g}{rate.median_per_s / 1e6:>9.4g}{times:>10}",
-        f" {error}",
-        file=sys.stderr,
-    )
+    print(speed(name, rate, ratio), f" {error}", file=sys.stderr)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run, tell people on stderr, and print one JSON object."""
-    parser = argparse.ArgumentParser(prog=f"scripts/bench {Path(__file__).stem}")
-    parser.add_argument("--json", action="store_true", help="accepted for symmetry: always printed")
-    parser.add_argument("--options", type=int, default=OPTIONS)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    add_option(parser)
-    asked = parser.parse_args(arguments)
-    report = measure(asked.options, asked.rounds, install=asked.peers)
-    show(report)
-    print(msgspec.json.encode(report).decode())
-    return 0
+    return run(Path(__file__).stem, measure, show, arguments)
 
 
 if __name__ == "__main__":

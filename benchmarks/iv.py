@@ -11,32 +11,28 @@ at a time get the first twenty thousand in a loop. Two errors are shown for each
 A failure is a NaN where there is a volatility; it counts apart and is in neither error.
 """
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from benchmarks.figures import Machine, machine
-from benchmarks.peers import add_option
 from benchmarks.pricing import (
     LOOPED,
-    OPTIONS,
-    ROUNDS,
     Columns,
-    Floats,
     Rival,
     book,
     race,
     rivals,
+    run,
+    speed,
     tried,
     vectors,
 )  # fmt: skip
 from benchmarks.turns import Rate, Ratio, seconds
+from keeper.core.arrays import Bits, Floats
 from keeper.core.greeks import Vanilla, black76, implied_vol
 
 LIBRARIES: Final = ("py_vollib_vectorized", "fast_vollib", "quantlib", "quantlib_1e_12", "vollib")
@@ -93,7 +89,7 @@ class Exam(Struct, frozen=True):
     uncertainty: Floats
     """Of each vector's volatility, by half a rounding of its price."""
     sample: Columns
-    conditioned: NDArray[np.bool_]
+    conditioned: Bits
 
 
 def ours(c: Columns) -> Floats:
@@ -114,7 +110,7 @@ def exam(columns: Columns) -> Exam:
     return Exam(given, rows["iv_uncertainty_half_ulp"], sample, well_conditioned(sample))
 
 
-def well_conditioned(c: Columns) -> NDArray[np.bool_]:
+def well_conditioned(c: Columns) -> Bits:
     """Tell which prices hold their volatility to 1e-10, whoever reads it out of them."""
     option = Vanilla(c["sign"], c["strike"], c["years"])
     vega = black76(option, c["forward"], c["sigma"], rate=c["rate"]).vega
@@ -203,12 +199,7 @@ def show(report: Report) -> None:
 
 
 def _row(name: str, rate: Rate, ratio: Ratio | None, errs: Errors | None) -> None:
-    times = "" if ratio is None else f"{ratio.of_best:.1f} x"
-    print(
-        f"{name:<29}{rate.best_per_s / 1e6:>9.4g}{rate.median_per_s / 1e6:>9.4g}{times:>10}",
-        "" if errs is None else _shown(errs),
-        file=sys.stderr,
-    )
+    print(speed(name, rate, ratio), "" if errs is None else _shown(errs), file=sys.stderr)
 
 
 def _shown(errs: Errors) -> str:
@@ -220,16 +211,7 @@ def _shown(errs: Errors) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run, tell people on stderr, and print one JSON object."""
-    parser = argparse.ArgumentParser(prog=f"scripts/bench {Path(__file__).stem}")
-    parser.add_argument("--json", action="store_true", help="accepted for symmetry: always printed")
-    parser.add_argument("--options", type=int, default=OPTIONS)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    add_option(parser)
-    asked = parser.parse_args(arguments)
-    report = measure(asked.options, asked.rounds, install=asked.peers)
-    show(report)
-    print(msgspec.json.encode(report).decode())
-    return 0
+    return run(Path(__file__).stem, measure, show, arguments)
 
 
 if __name__ == "__main__":

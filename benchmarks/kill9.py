@@ -14,8 +14,6 @@ import argparse
 import json
 import os
 import re
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,6 +26,8 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
+from benchmarks.effects import doubled_and_lost, effects_of
+from benchmarks.keeper_process import KeeperProcess
 from keeper.adapters.stores.sqlite import SqliteJournal
 from keeper.adapters.venues.perp_v2 import POSITION_CHANGED
 from keeper.cli import starter
@@ -88,55 +88,12 @@ class Toll(Struct, frozen=True, kw_only=True):
         )
 
 
-class Victim:
+class Victim(KeeperProcess):
     """One `keeper run` after the other, all on one journal."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._log = folder / "keeper.log"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self, *, and_wait: bool) -> None:
-        """Start it; with *and_wait*, until it has begun to hedge."""
-        at = self._log.stat().st_size if self._log.exists() else 0
-        toml = self._folder / "keeper.toml"
-        command = [sys.executable, "-m", "keeper", "run", "--config", str(toml)]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603  # this repository's own program
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-        deadline = time.monotonic() + START_S
-        while and_wait and b'"started"' not in self._log.read_bytes()[at:]:
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"keeper run did not start: {self._log.read_text()[-2_000:]}")
-            time.sleep(PACE_S / 10)
-
-    @property
-    def pid(self) -> int:
-        """The process that runs now.
-
-        Raises:
-            SystemExit: None does.
-
-        """
-        if self._process is None:
-            raise SystemExit("there is no keeper")
-        return self._process.pid
-
-    def kill(self) -> None:
-        """End it as a power cut would."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def stop(self) -> int:
-        """End it as a person would; return its exit code."""
-        if self._process is None:
-            raise SystemExit("there is no keeper to stop")
-        self._process.send_signal(signal.SIGTERM)
-        code, self._process = self._process.wait(START_S), None
-        return code
+    def await_start(self) -> None:
+        """Return once it has begun to hedge."""
+        self.await_word(rb'"started"', START_S)
 
 
 class Show:
@@ -171,16 +128,14 @@ class Show:
         held = self.world.chain.read(perp.account_balance, size, "int256", keeper, perp.base_token)
         return float(held / ETHER)
 
+    def net(self) -> float:
+        """Return what is not hedged, by the word of both contracts."""
+        return self.delta() + self.hedge()
+
     def effects(self) -> Counter[str]:
         """Return how often each transaction changed the keeper's position."""
-        subject = "0x" + self.world.accounts.keeper.address[2:].lower().rjust(64, "0")
-        wanted = {
-            "address": self.world.perp.clearing_house,
-            "fromBlock": "0x0",
-            "topics": [f"0x{POSITION_CHANGED.topic.hex()}", subject],
-        }
-        logs = self.world.chain.rpc.call("eth_getLogs", wanted)
-        return Counter(log["transactionHash"] for log in logs)
+        world, keeper = self.world, self.world.accounts.keeper.address
+        return effects_of(world.chain.rpc, world.perp.clearing_house, POSITION_CHANGED, keeper)
 
 
 def prepare(world: World, folder: Path) -> Config:
@@ -205,8 +160,9 @@ def torture(
     for _ in range(kills):
         # Now and then it does not even come to its first tick.
         lives = random.random() < 0.8  # noqa: PLR2004  # four in five
-        victim.start(and_wait=lives)
+        victim.start()
         if lives:
+            victim.await_start()
             show.go_on(random.randrange(1, BLOCKS_PER_KILL - LONGEST_DEATH_BLOCKS))
         if random.random() < 0.5:  # noqa: PLR2004  # every other one
             time.sleep(random.uniform(0.0, 1.0))
@@ -228,20 +184,28 @@ def _has_open(config: Config) -> bool:
 
 def settle(victim: Victim, show: Show, config: Config) -> float:
     """Let it live until nothing is open and it is inside the band; return the outer band."""
-    victim.start(and_wait=True)
+    victim.start()
+    victim.await_start()
     outer = 0.0
     with SqliteJournal.beside(config.journal_file, config.chain_id) as journal:
         for _ in range(SETTLING_BLOCKS):
             show.go_on(2)
-            (note,) = journal.decisions() or (None,)
-            if note is None or note.decision.why is None or journal.open():
+            if (band := resting_band(journal)) is None:
                 continue
-            outer = note.decision.why.band.outer
-            if abs(show.delta() + show.hedge()) <= outer:
+            outer = band
+            if abs(show.net()) <= outer:
                 break
-    if victim.stop():
+    if victim.stop(START_S):
         raise SystemExit("keeper run did not end cleanly")
     return outer
+
+
+def resting_band(journal: Archive) -> float | None:
+    """Return the outer edge of the newest decision; None while something is open, or before one."""
+    (note,) = journal.decisions() or (None,)
+    if note is None or note.decision.why is None or journal.open():
+        return None
+    return note.decision.why.band.outer
 
 
 def account(show: Show, config: Config, *, hurt: list[bool], outer: float, seconds: float) -> Toll:
@@ -265,24 +229,18 @@ def weigh(journal: Archive, show: Show, *, hurt: list[bool], outer: float, secon
     effects = show.effects()
     journal.verify()
     records, halted = journal.intents(last=1_000_000), journal.halted()
-    doubles = sum(effects.values())
-    lost = 0
-    for record in records:
-        seen = sum(effects[attempt.hash] for attempt in record.attempts)
-        doubles -= min(seen, 1)
-        done = record.outcome is not None and record.outcome.status == "done"
-        lost += record.outcome is None or done != (seen > 0)
+    doubles, lost = doubled_and_lost(effects, records)
     return Toll(
         kills=len(hurt),
         in_flight=sum(hurt),
         intents=len(records),
-        effects=sum(effects.values()),
+        effects=effects.total(),
         bumped=sum(len(record.attempts) > 1 for record in records),
         doubles=doubles,
         lost=lost,
         open_intents=sum(record.outcome is None for record in records),
         halted=halted,
-        final_net=show.delta() + show.hedge(),
+        final_net=show.net(),
         band_outer=outer,
         seconds=round(seconds, 1),
     )

@@ -38,6 +38,7 @@ from keeper.devnet.world import start_world
 from keeper.engine.loop import Loop
 from keeper.model.chain import BlockRef, SignedTx, UnsignedTx
 from keeper.model.events import Halted
+from keeper.model.units import MS_PER_S
 from keeper.ports.acting import Signer
 from keeper.ports.reading import Chain
 
@@ -67,7 +68,7 @@ class Marks:
 
     def put(self, what: Literal["signed", "blocked"], hash_: str = "") -> None:
         with self._path.open("ab") as file:
-            file.write(msgspec.json.encode(Mark(what, time.time() * 1_000, hash_)) + b"\n")
+            file.write(msgspec.json.encode(Mark(what, time.time() * MS_PER_S, hash_)) + b"\n")
 
     def all(self) -> list[Mark]:
         lines = self._path.read_bytes().split(b"\n")[:-1]
@@ -148,16 +149,16 @@ class Rounds:
 
     def play(self, mode: Mode, chance: Random) -> Round:
         """Let it trade, halt it, look, and resume it."""
-        began_ms = time.time() * 1_000
+        began_ms = time.time() * MS_PER_S
         self._until(lambda: self._journalled(began_ms), "did not trade")
         if mode == "trading":
             self._go_on(chance.uniform(0.5, 2.5))
         else:
             seen = self._blocked()
             self._until(lambda: self._blocked() > seen, "was not blocked")
-        start_ms = time.time() * 1_000
+        start_ms = time.time() * MS_PER_S
         self._command("halt", "bench")
-        end_ms = time.time() * 1_000
+        end_ms = time.time() * MS_PER_S
         self._go_on(AFTERWARDS_S + (BLOCKED_S if mode != "trading" else 0.0))
         signed = [mark for mark in self._marks.all() if mark.what == "signed"]
         counted = self._journalled(0.0)

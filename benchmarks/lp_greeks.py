@@ -14,23 +14,22 @@ from typing import Final
 import msgspec
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from benchmarks.figures import Machine, machine
 from benchmarks.pricing import vectors, worst
 from benchmarks.turns import Ratio, Timed, seconds, take_turns
 from keeper.core import amm
 from keeper.core.amm_vectors import range_greeks
+from keeper.core.arrays import Floats
 from keeper.model.chain import Address
 from keeper.model.position import Concentrated
+from keeper.model.units import MS_PER_S
 
 POSITIONS: Final = 1_000_000
 LOOPED: Final = 10_000
 ROUNDS: Final = 15
 PRICE: Final = 3_000.0
 TARGET_MS: Final = 15.0
-
-Floats = NDArray[np.float64]
 
 
 class Milliseconds(Struct, frozen=True):
@@ -83,7 +82,7 @@ def measure(positions: int, rounds: int) -> Report:
         rounds,
     )
     one, loop = timed["one"].per_s(positions), timed["loop"].per_s(looped)
-    best_ms = timed["one"].best_s * 1e3 * POSITIONS / positions
+    best_ms = timed["one"].best_s * MS_PER_S * POSITIONS / positions
     return Report(
         positions=positions, rounds=rounds, numpy=np.__version__,
         one_price_ms=_ms(timed["one"]), own_prices_ms=_ms(timed["own"]),
@@ -116,7 +115,7 @@ def errors() -> dict[str, float]:
 
 
 def _ms(timed: Timed) -> Milliseconds:
-    return Milliseconds(best=timed.best_s * 1e3, median=timed.median_s * 1e3)
+    return Milliseconds(best=timed.best_s * MS_PER_S, median=timed.median_s * MS_PER_S)
 
 
 def main(arguments: list[str] | None = None) -> int:

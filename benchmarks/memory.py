@@ -7,9 +7,10 @@ from typing import Final
 
 from msgspec import Struct
 
+from keeper.model.units import HOUR_S
+
 KIB_PER_MIB: Final = 1_024
 _EVERY_S: Final = 1.0
-_HOUR_S: Final = 3_600
 
 
 class Sample(Struct, frozen=True):
@@ -44,7 +45,7 @@ def slope_mb_per_h(samples: list[Sample]) -> float:
     mean_mb = sum(s.rss_mb for s in samples) / len(samples)
     over = sum((s.at_s - mean_s) * (s.rss_mb - mean_mb) for s in samples)
     under = sum((s.at_s - mean_s) ** 2 for s in samples)
-    return over / under * _HOUR_S
+    return over / under * HOUR_S
 
 
 class Watch:

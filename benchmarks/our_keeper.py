@@ -40,7 +40,7 @@ from keeper.model.chain import ChainId
 from keeper.model.errors import Fatal
 from keeper.model.events import Decided, Event, Signed
 from keeper.model.flow import Rebalance
-from keeper.model.units import GWEI
+from keeper.model.units import GWEI, HOUR_S
 from keeper.ports.reading import Venue
 
 PATIENCE_S: Final = 20.0
@@ -53,8 +53,8 @@ LIMITS: Final = Limits(
     max_leverage_x=5,
     max_gas_price_wei=500 * GWEI,
     daily_gas_budget_usd=1e6,
-    max_price_age_s=3_600,
-    max_block_age_s=3_600,
+    max_price_age_s=HOUR_S,
+    max_block_age_s=HOUR_S,
     max_deviation_fraction=0.05,
     max_slippage_fraction=0.03,
 )

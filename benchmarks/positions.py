@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from benchmarks.figures import Machine, Spread, machine, spread
+from benchmarks.figures import Machine, Spread, machine, say, spread
 from benchmarks.many_positions import BLOCK_GAS_LIMIT, mint_many
 from benchmarks.naive_reader import NaiveReader, Positions, compare
 from keeper.adapters.chain.evm import Evm, EvmConfig
@@ -184,7 +184,7 @@ def main(arguments: list[str] | None = None) -> int:
         machine=here,
         seconds=round(perf_counter() - began_s, 1),
     )
-    _say(f"{report.seconds} s in all")
+    say(f"{report.seconds} s in all")
     print(msgspec.json.encode(report).decode())
     return 0
 
@@ -198,24 +198,20 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _tell(size: Size) -> None:
-    _say(f"{size.positions} positions: target {'met' if size.met else 'MISSED'}")
+    say(f"{size.positions} positions: target {'met' if size.met else 'MISSED'}")
     for name, reading in (
         ("by id", size.by_id),
         ("by owner", size.by_owner),
         ("by id, Multicall3", size.by_id_multicall3),
     ):
-        _say(
+        say(
             f"  {name:<19} p50 {reading.total_ms.p50:8.2f} ms, node {reading.node_wait_p50_ms:.2f},"
             f" own {reading.own_share_p50_ms:.2f}, {reading.requests} requests"
         )
-    _say(f"  {'web3.py, Multicall3':<19} p50 {size.web3_multicall3_ms.p50:8.2f} ms")
+    say(f"  {'web3.py, Multicall3':<19} p50 {size.web3_multicall3_ms.p50:8.2f} ms")
     if size.web3_one_by_one_ms is not None:
-        _say(f"  {'web3.py, each':<19} p50 {size.web3_one_by_one_ms.p50:8.2f} ms")
-    _say(f"  {size.times_faster_p50} times faster than web3.py with Multicall3")
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+        say(f"  {'web3.py, each':<19} p50 {size.web3_one_by_one_ms.p50:8.2f} ms")
+    say(f"  {size.times_faster_p50} times faster than web3.py with Multicall3")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""What the benchmarks of Greeks and of implied volatility share: options, peers, errors."""
+"""What the benchmarks of Greeks and of implied volatility share: options, peers, errors, words."""
 
+import argparse
 import csv
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -8,15 +9,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, TypeVar
 
+import msgspec
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
-from benchmarks.peers import Peer, PeerGoneError, interpreter, serving
-from benchmarks.turns import Rate, take_turns
+from benchmarks.peers import Peer, PeerGoneError, add_option, interpreter, serving
+from benchmarks.turns import Rate, Ratio, take_turns
+from keeper.core.arrays import Floats
 from keeper.core.greeks import Vanilla, black76
 
-Floats = NDArray[np.float64]
 Columns = dict[str, Floats]
 Result = TypeVar("Result")
 
@@ -60,13 +61,6 @@ class Rival(Struct, frozen=True):
         self.peer.ask(asked | {"keep": str(kept)})
         found: Floats = np.load(kept)
         return found
-
-
-class Race(Struct, frozen=True):
-    """Options per second of ours and of each rival; None where the rival is missing."""
-
-    ours: Rate
-    rivals: dict[str, Rate | None]
 
 
 def book(count: int, seed: int = 1) -> Columns:
@@ -157,3 +151,31 @@ def tried(work: Callable[[], Result], name: str) -> Result | None:
     except PeerGoneError as failed:
         print(f"{name} failed: {failed}", file=sys.stderr)
         return None
+
+
+def speed(name: str, rate: Rate, ratio: Ratio | None) -> str:
+    """Return the first columns of a row: how fast a library is, and how much faster ours is."""
+    times = "" if ratio is None else f"{ratio.of_best:.1f} x"
+    return f"{name:<29}{rate.best_per_s / 1e6:>9.4g}{rate.median_per_s / 1e6:>9.4g}{times:>10}"
+
+
+def run(
+    name: str,
+    measure: Callable[..., Result],
+    show: Callable[[Result], None],
+    arguments: list[str] | None,
+) -> int:
+    """Run the benchmark *name*, tell people on stderr, and print one JSON object.
+
+    *measure* takes how many options and rounds, and whether to `install` the peers.
+    """
+    parser = argparse.ArgumentParser(prog=f"scripts/bench {name}")
+    parser.add_argument("--json", action="store_true", help="accepted for symmetry: always printed")
+    parser.add_argument("--options", type=int, default=OPTIONS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    add_option(parser)
+    asked = parser.parse_args(arguments)
+    report = measure(asked.options, asked.rounds, install=asked.peers)
+    show(report)
+    print(msgspec.json.encode(report).decode())
+    return 0

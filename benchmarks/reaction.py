@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from benchmarks.counting_proxy import CountingProxy, Counts
-from benchmarks.figures import Disk, Machine, Spread, disk, machine, p50_ms, spread
+from benchmarks.figures import Disk, Machine, Spread, disk, machine, p50_ms, say, spread
 from benchmarks.naive_process import NaiveProcess, Setting, naive_keeper
 from benchmarks.our_keeper import OurKeeper, Reaction
 from benchmarks.stage import Stage, open_stage, world_apart
@@ -139,7 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
         machine=here,
         seconds=round(perf_counter() - began_s, 1),
     )
-    _say(f"journal on {there.filesystem}; {report.seconds} s in all")
+    say(f"journal on {there.filesystem}; {report.seconds} s in all")
     print(msgspec.json.encode(report).decode())
     return 0
 
@@ -310,7 +310,7 @@ def _figures(setting: Setting, timed: Timed, counted: Counted) -> Figures:
 
 
 def _tell(setting: Setting, figures: Figures) -> None:
-    _say(f"{setting}: {figures.events} events, target {'met' if figures.met else 'MISSED'}")
+    say(f"{setting}: {figures.events} events, target {'met' if figures.met else 'MISSED'}")
     for name, each in (
         ("ours", figures.ours_ms),
         ("  own share", figures.own_share_ms),
@@ -318,18 +318,14 @@ def _tell(setting: Setting, figures: Figures) -> None:
         ("web3.py, HTTP", figures.naive_ms),
         ("web3.py, IPC", figures.naive_ipc_ms),
     ):
-        _say(f"  {name:<14} p50 {each.p50:8.2f}   p90 {each.p90:8.2f}   p99 {each.p99:8.2f} ms")
-    _say(
+        say(f"  {name:<14} p50 {each.p50:8.2f}   p90 {each.p90:8.2f}   p99 {each.p99:8.2f} ms")
+    say(
         f"  after 50 ms of sleep p50 {figures.ours_rested_p50_ms:.2f} ms;"
         f" {figures.times_faster_p50} times faster ({figures.times_faster_than_ipc_p50} over IPC);"
         f" RPC requests {figures.rpc_requests_per_reaction} against"
         f" {figures.naive_rpc_requests_per_reaction}, with {figures.rpc_calls_per_reaction} calls;"
         f" journal {figures.journal_p50_ms:.2f} ms"
     )
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

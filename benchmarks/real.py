@@ -19,7 +19,6 @@ default setting.
 import argparse
 import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from math import sqrt
 from pathlib import Path
@@ -29,6 +28,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from benchmarks.figures import say
 from keeper.cli.staging import OPEN_LIMITS
 from keeper.core.decide import EwmaVolatility, Policy, Terms
 from keeper.core.policies import FixedBand, Interval, Optimal, WhalleyWilmott, Zakamouline
@@ -128,7 +128,7 @@ def scenes(market: Market) -> list[Scene]:
 def settings(scene: Scene) -> dict[str, tuple[Rival, ...]]:
     """Return each policy from loose to tight, in steps of about a quarter of its risk."""
     width = typical_width(looks_along(scene, TERMS))
-    step_s = int((scene.market.at_s[1:] - scene.market.at_s[:-1]).min())
+    step_s = scene.market.step_s
     widths = [width * 2.0 ** (power / 3) for power in range(8, -10, -1)]
     periods = [round(16 * DAY_S / 2 ** (power / 2) / step_s) * step_s for power in range(18)]
     aversions = [DEFAULT * 2.0**power for power in range(-5, 8)]
@@ -169,7 +169,7 @@ def measured(case: Case, folder: Path) -> dict[str, Any]:
         found = [accounts(Task(place, TERMS, rivals)) for place in places]
         by_setting = zip(rivals, zip(*found, strict=True), strict=True)
         curves[name] = [together(rival, each) for rival, each in by_setting]
-        print(f"{case.name}: {name}, {perf_counter() - began:.0f} s", file=sys.stderr)
+        say(f"{case.name}: {name}, {perf_counter() - began:.0f} s")
     rows = equal_risk(curves)
     return {
         "bars": market.bars,
@@ -264,11 +264,6 @@ def show(name: str, result: Mapping[str, Any]) -> None:
 def percent(share: float | None) -> str:
     """Return a share, or a dash if it is not known."""
     return "–" if share is None else f"{share:.1%}"
-
-
-def say(words: str) -> None:
-    """Print for people."""
-    print(words, file=sys.stderr)
 
 
 def missing(folder: Path | None) -> str | None:

@@ -29,7 +29,8 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from benchmarks.crash_points import SCENARIOS
-from benchmarks.kill9 import Show, Victim, prepare
+from benchmarks.effects import doubled_and_lost
+from benchmarks.kill9 import START_S, Show, Victim, prepare, resting_band
 from benchmarks.memory import Sample, Watch, rss_mb, slope_mb_per_h
 from keeper.adapters.stores.sqlite import SqliteJournal
 from keeper.config import Config, load
@@ -225,7 +226,8 @@ def soak(world: World, proxy: FaultProxy, folder: Path, minutes: float, seed: in
     trouble = Trouble(world, proxy, seed)
     began_s = time.monotonic()
     try:
-        victim.start(and_wait=True)
+        victim.start()
+        victim.await_start()
         watch = Watch(victim.pid)
         metronome = Metronome(trouble)
         for minute in range(1, ceil(minutes) + 1):
@@ -235,7 +237,7 @@ def soak(world: World, proxy: FaultProxy, folder: Path, minutes: float, seed: in
         samples = watch.stop()
         trouble.calm()
         outer = _settle(config, show, metronome)
-        if victim.stop():
+        if victim.stop(START_S):
             raise SystemExit("keeper run did not end cleanly")
     finally:
         victim.kill()
@@ -276,11 +278,10 @@ def _settle(config: Config, show: Show, metronome: Metronome) -> float:
     with SqliteJournal.beside(config.journal_file, config.chain_id) as journal:
         while time.monotonic() < deadline_s:
             metronome.go_on(time.monotonic() + 1.0)
-            (note,) = journal.decisions() or (None,)
-            if note is None or note.decision.why is None or journal.open():
+            if (band := resting_band(journal)) is None:
                 continue
-            outer = note.decision.why.band.outer
-            if abs(show.delta() + show.hedge()) <= outer:
+            outer = band
+            if abs(show.net()) <= outer:
                 break
     return outer
 
@@ -300,15 +301,10 @@ def _account(config: Config, show: Show, trouble: Trouble, outer: float) -> dict
         what.append(f"halted: {halted}")
     known = {attempt.hash for record in records for attempt in record.attempts}
     what += [f"sent without being in the journal: {one}" for one in set(trouble.sent) - known]
-    net = show.delta() + show.hedge()
+    net = show.net()
     if abs(net) > outer:
         what.append(f"not hedged at the end: net {net}, band {outer}")
-    doubles, lost = effects.total(), 0
-    for record in records:
-        seen = sum(effects[attempt.hash] for attempt in record.attempts)
-        doubles -= min(seen, 1)
-        done = record.outcome is not None and record.outcome.status == "done"
-        lost += record.outcome is None or done != (seen > 0)
+    doubles, lost = doubled_and_lost(effects, records)
     statuses = Counter(record.outcome.status for record in records if record.outcome)
     return {
         "intents": len(records),

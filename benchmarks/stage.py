@@ -18,8 +18,8 @@ from keeper.devnet.chain import BLOCK_S, Tx
 from keeper.devnet.world import World, start_world
 from keeper.devnet.worlds import chainlink, perp_v2
 from keeper.model.errors import Transient
+from keeper.model.units import MS_PER_S
 
-MS_PER_S: Final = 1_000
 PRICES: Final = (2020.0, 1980.0)
 """Alternating, so that each event needs a trade of about three ether."""
 _CHUNK: Final = 1 << 16

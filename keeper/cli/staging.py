@@ -83,7 +83,7 @@ def stage(chosen: Chosen, setting: Setting) -> Staged:
         scene = Scene(
             market, hold(_holding(chosen, float(market.price[0])), market), venue, chosen.latency
         )
-        return Staged(terms, scene, (scene,), int((market.at_s[1:] - market.at_s[:-1]).min()))
+        return Staged(terms, scene, (scene,), market.step_s)
     invention = _invention(chosen)
     places = tuple(
         Place(

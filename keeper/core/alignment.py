@@ -6,14 +6,13 @@ so does the `lead_lag` of `ratio.ols`, for which `Pair` has the number.
 """
 
 from math import ceil
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from keeper.core.arrays import Floats
 from keeper.model.errors import BadData
-
-Floats: TypeAlias = NDArray[np.float64]
 
 COVERED_AGES: Final = 0.99
 """Share of the slower feed's ages that `Pair.lead_lag` covers; a ratio misses about the rest."""

@@ -8,11 +8,10 @@ fit the cache.
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from keeper.core.arrays import Floats
 from keeper.model.errors import BadData
-
-Array = NDArray[np.float64]
 
 BLOCK: Final = 16_384
 """As in `core/greeks`."""
@@ -23,11 +22,11 @@ ENDLESS: Final = 1e200
 class RangeGreeks(NamedTuple):
     """Of each position, in one shape."""
 
-    value: Array
+    value: Floats
     """In quote."""
-    delta: Array
+    delta: Floats
     """Units of base: the base held."""
-    gamma: Array
+    gamma: Floats
     """0 outside the range and on its edges."""
 
 
@@ -57,7 +56,7 @@ def range_greeks(
     return RangeGreeks(*(row.reshape(shape) for row in out))
 
 
-def _fill(out: Array, liquidity: Array, lower: Array, upper: Array, price: Array) -> None:
+def _fill(out: Floats, liquidity: Floats, lower: Floats, upper: Floats, price: Floats) -> None:
     _refuse_nonsense(lower, upper, price)
     top = upper if upper.max() < np.inf else np.minimum(upper, ENDLESS)
     inside = np.minimum(np.maximum(price, lower), top)
@@ -73,7 +72,7 @@ def _fill(out: Array, liquidity: Array, lower: Array, upper: Array, price: Array
     gamma *= (lower < price) & (price < upper)
 
 
-def _refuse_nonsense(lower: Array, upper: Array, price: Array) -> None:
+def _refuse_nonsense(lower: Floats, upper: Floats, price: Floats) -> None:
     sound = (lower >= 0.0) & (lower < upper) & (price > 0.0) & (price < np.inf)
     if sound.all():
         return

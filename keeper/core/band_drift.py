@@ -21,8 +21,8 @@ from math import cbrt, exp, expm1, factorial, sqrt
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from keeper.core.arrays import Floats
 from keeper.core.band import optimal_band
 from keeper.model.errors import BadData
 from keeper.model.flow import Band
@@ -40,8 +40,6 @@ FARTHEST: Final = 16.0
 """No edge is looked for beyond so many driftless bands."""
 SERIES_BELOW: Final = 2.0
 SERIES_TERMS: Final = 30
-
-Vector = NDArray[np.float64]
 
 
 class DriftBand(NamedTuple):
@@ -176,7 +174,7 @@ def _out_of_reach(reach: float, layer: float, fixed: float) -> tuple[float, floa
     return inner_at(high), high
 
 
-def _continued(unit: Drifting, still: Band) -> Vector | None:
+def _continued(unit: Drifting, still: Band) -> Floats | None:
     """Return four edges and ρ, all in units, or None where Newton's steps lose their way."""
     start = np.array((-1.0, -still.inner, still.inner, 1.0, 0.0, still.cost_rate_usd))
     conditions, allowed = _six_conditions, _in_order
@@ -196,22 +194,22 @@ def _continued(unit: Drifting, still: Band) -> Vector | None:
     return _five(point, unit)
 
 
-def _five(point: Vector, unit: Drifting) -> Vector:
+def _five(point: Floats, unit: Drifting) -> Floats:
     if unit.fixed_cost:
         return np.delete(point, 4)
     lower, upper = _edges(float(point[1]), unit)
     return np.array((lower, lower, upper, upper, point[1]))
 
 
-Conditions = Callable[[Vector, Drifting], tuple[Vector, NDArray[np.float64]]]
+Conditions = Callable[[Floats, Drifting], tuple[Floats, Floats]]
 
 
 def _newton(
-    point: Vector,
+    point: Floats,
     unit: Drifting,
     conditions: Conditions,
-    allowed: Callable[[Vector, Drifting], bool],
-) -> Vector | None:
+    allowed: Callable[[Floats, Drifting], bool],
+) -> Floats | None:
     if not allowed(point, unit):
         return None
     misses, slopes = conditions(point, unit)
@@ -231,14 +229,14 @@ def _newton(
     return None
 
 
-def _in_order(point: Vector, unit: Drifting) -> bool:
+def _in_order(point: Floats, unit: Drifting) -> bool:
     del unit
     lower_outer, lower_inner, upper_inner, upper_outer, _, rate = point
     edges = -FARTHEST < lower_outer < lower_inner <= upper_inner < upper_outer < FARTHEST
     return bool(edges and rate > 0.0)
 
 
-def _six_conditions(point: Vector, unit: Drifting) -> tuple[Vector, NDArray[np.float64]]:
+def _six_conditions(point: Floats, unit: Drifting) -> tuple[Floats, Floats]:
     """Return by how much the six equations are missed, and how that changes with the unknowns.
 
     The unknowns are the four edges, g(0) and ρ.
@@ -269,11 +267,11 @@ def _edges(rate: float, unit: Drifting) -> tuple[float, float]:
     return -sqrt(2.0 * rate + pull), sqrt(2.0 * rate - pull)
 
 
-def _with_edges(point: Vector, unit: Drifting) -> bool:
+def _with_edges(point: Floats, unit: Drifting) -> bool:
     return bool(unit.drift * unit.prop_cost < point[1] < 0.5 * FARTHEST)
 
 
-def _two_conditions(point: Vector, unit: Drifting) -> tuple[Vector, NDArray[np.float64]]:
+def _two_conditions(point: Floats, unit: Drifting) -> tuple[Floats, Floats]:
     """Return the same for g(0) and ρ, when there is no fixed cost."""
     g_at_zero, rate = float(point[0]), float(point[1])
     lower, upper = (_marginal(x, g_at_zero, rate, unit) for x in _edges(rate, unit))

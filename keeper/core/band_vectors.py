@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from keeper.core.arrays import Floats
 from keeper.core.band import TOLERANCE
 from keeper.core.band_corrections import (
     CYCLE_SHARE,
@@ -25,8 +26,7 @@ from keeper.core.band_corrections import (
 from keeper.core.policies import PASSES, Optimal
 from keeper.model.errors import BadData
 
-Array = NDArray[np.float64]
-DeltasAt = Callable[[Array, Array], Array]
+DeltasAt = Callable[[Floats, Floats], Floats]
 """(prices, years from now) → hedged deltas; called with arrays of one shape."""
 
 BLOCK: Final = 4096
@@ -37,9 +37,9 @@ STEPS: Final = 3
 class Bands(NamedTuple):
     """`keeper.model.flow.Band`, in arrays of one shape."""
 
-    outer: Array
-    inner: Array
-    cost_rate_usd: Array
+    outer: Floats
+    inner: Floats
+    cost_rate_usd: Floats
 
 
 def optimal_bands(
@@ -76,7 +76,7 @@ def optimal_bands(
     return Bands(*(row.reshape(shape) for row in out))
 
 
-def _refuse_nonsense(given: list[Array]) -> None:
+def _refuse_nonsense(given: list[Floats]) -> None:
     sound = all(bool(np.all((part >= 0.0) & (part < np.inf))) for part in given)
     if sound and bool(np.all(given[1] > 0.0)):
         return
@@ -87,8 +87,8 @@ def _refuse_nonsense(given: list[Array]) -> None:
 
 
 def _block(
-    sigma_x: Array, risk_weight: Array, fixed_cost: Array, prop_cost: Array
-) -> tuple[Array, Array, Array]:
+    sigma_x: Floats, risk_weight: Floats, fixed_cost: Floats, prop_cost: Floats
+) -> tuple[Floats, Floats, Floats]:
     kappa = 12.0 * sigma_x * sigma_x / risk_weight
     fourth = np.sqrt(np.sqrt(kappa * fixed_cost))
     third = np.cbrt(kappa * prop_cost)
@@ -108,7 +108,7 @@ def _block(
     return outer * unit, inner * unit, rate
 
 
-def _root(slope: Array, prop: Array) -> Array:
+def _root(slope: Floats, prop: Floats) -> Floats:
     """Return the root u of u⁹ = slope·u + prop, which lies between 1 and 1.09; s is u³.
 
     One of *slope* and *prop* is 1, neither is above.
@@ -124,8 +124,8 @@ def _root(slope: Array, prop: Array) -> Array:
 
 
 def _block_with_impact(
-    sigma_x: Array, risk_weight: Array, fixed_cost: Array, prop_cost: Array, impact: Array
-) -> tuple[Array, Array, Array]:
+    sigma_x: Floats, risk_weight: Floats, fixed_cost: Floats, prop_cost: Floats, impact: Floats
+) -> tuple[Floats, Floats, Floats]:
     kappa = 12.0 * sigma_x * sigma_x / risk_weight
     fourth = np.sqrt(np.sqrt(kappa * fixed_cost))
     third = np.cbrt(kappa * prop_cost)
@@ -140,7 +140,7 @@ def _block_with_impact(
     return outer * unit, inner * unit, rate
 
 
-def _sums_and_gaps(fixed: Array, prop: Array, bent: Array) -> tuple[Array, Array]:
+def _sums_and_gaps(fixed: Floats, prop: Floats, bent: Floats) -> tuple[Floats, Floats]:
     """Return `band._sum_and_gap` of every element."""
     s = np.cbrt(prop + np.cbrt(fixed) ** 2 + 2.0 * np.sqrt(fixed) * np.sqrt(bent))
     s = np.maximum(s, 1.0)  # 0 only where there is no cost at all
@@ -156,7 +156,7 @@ def _sums_and_gaps(fixed: Array, prop: Array, bent: Array) -> tuple[Array, Array
             return s, _gaps(s, fixed, bent)
 
 
-def _gaps(s: Array, fixed: Array, bent: Array) -> Array:
+def _gaps(s: Floats, fixed: Floats, bent: Floats) -> Floats:
     d = np.cbrt(fixed / s)
     bounded = np.divide(fixed, bent, out=np.full_like(d, np.inf), where=bent > 0.0)
     d = np.minimum(d, np.sqrt(bounded))
@@ -194,10 +194,21 @@ class Situations(NamedTuple):
     gas: GasRegimes | None = None
 
 
+class Least(NamedTuple):
+    """`band.horizon_guard` of a band of nothing, in arrays: it does not depend on the drift."""
+
+    inner: Floats
+    gap: Floats
+    """Outer less inner edge."""
+
+
 def corrected_bands(at: Situations, using: Optimal) -> Bands:
     """Return the band of `policies.optimal` for every element; hard limits are not in it."""
     sigma_x = np.abs(at.gamma) * np.multiply(at.price, at.sigma)
-    bands, mean_move = _unwatched(at, sigma_x, using), np.zeros(())
+    bands = _in_gas(at, sigma_x, using)
+    # After the bands: they refuse the nonsense that this would divide by.
+    least = _least(at) if using.horizon_guard else None
+    bands, mean_move = _guarded(bands, least), np.zeros(())
     if using.smooth_gamma and at.deltas_at is not None:
         for _ in range(PASSES):
             years = pace_years(
@@ -207,20 +218,21 @@ def corrected_bands(at: Situations, using: Optimal) -> Bands:
                 remaining_years=at.remaining_years,
             )
             sigma_x, mean_move = paces(at.deltas_at, price=at.price, sigma=at.sigma, years=years)
-            bands = _unwatched(at, sigma_x, using)
+            bands = _guarded(_in_gas(at, sigma_x, using), least)
     if using.check_shift:
         bands = check_shifts(bands, sigma_x=sigma_x, check_years=at.check_years)
     return bands._replace(outer=bands.outer + SATURATION * np.abs(mean_move))
 
 
-def _unwatched(at: Situations, sigma_x: Array, using: Optimal) -> Bands:
+def _in_gas(at: Situations, sigma_x: Floats, using: Optimal) -> Bands:
     bands = _stationary(at, sigma_x, at.fixed_usd)
     if using.gas_regimes and at.gas is not None:
-        bands = _in_regimes(at, sigma_x, bands, at.gas)
-    if not using.horizon_guard:
-        return bands
-    return remaining_lives(
-        bands,
+        return _in_regimes(at, sigma_x, bands, at.gas)
+    return bands
+
+
+def _least(at: Situations) -> Least:
+    return least_of(
         prop_cost=at.prop_usd,
         fixed_cost=at.fixed_usd,
         impact=at.impact_usd,
@@ -229,11 +241,15 @@ def _unwatched(at: Situations, sigma_x: Array, using: Optimal) -> Bands:
     )
 
 
-def _stationary(at: Situations, sigma_x: Array, fixed_usd: ArrayLike) -> Bands:
+def _guarded(bands: Bands, least: Least | None) -> Bands:
+    return bands if least is None else remaining_lives(bands, least)
+
+
+def _stationary(at: Situations, sigma_x: Floats, fixed_usd: ArrayLike) -> Bands:
     return optimal_bands(sigma_x, at.risk_weight, fixed_usd, at.prop_usd, at.impact_usd)
 
 
-def _in_regimes(at: Situations, sigma_x: Array, now: Bands, gas: GasRegimes) -> Bands:
+def _in_regimes(at: Situations, sigma_x: Floats, now: Bands, gas: GasRegimes) -> Bands:
     saving = np.maximum(np.subtract(at.fixed_usd, gas.cheap_usd), 0.0)
     dear = saving > 0.0
     # The years mean nothing where there is nothing to wait for.
@@ -255,28 +271,36 @@ def _in_regimes(at: Situations, sigma_x: Array, now: Bands, gas: GasRegimes) -> 
     )
 
 
-def remaining_lives(
-    bands: Bands,
+def least_of(
     *,
     prop_cost: ArrayLike,
     fixed_cost: ArrayLike,
     risk_weight: ArrayLike,
     horizon_years: ArrayLike,
     impact: ArrayLike = 0.0,
-) -> Bands:
-    """Return `band_corrections.remaining_life` of every element."""
+) -> Least:
+    """Return the bands that a short remaining life alone would have.
+
+    Raises:
+        BadData: A horizon is not above zero.
+
+    """
     if not bool(np.all(np.greater(horizon_years, 0.0))):
         raise BadData("the horizons must be above zero")
     urgency = np.multiply(risk_weight, horizon_years)
     twice = np.where(np.greater(fixed_cost, 0.0), np.multiply(2.0, impact), 0.0)
-    least_gap = np.sqrt(np.multiply(2.0, fixed_cost) / (urgency + twice))
-    least_inner = (prop_cost + twice * least_gap) / urgency
-    inner = _fourth_roots_of_sums(bands.inner, least_inner)
-    gap = _fourth_roots_of_sums(bands.outer - bands.inner, least_gap)
+    gap = np.sqrt(np.multiply(2.0, fixed_cost) / (urgency + twice))
+    return Least(inner=(prop_cost + twice * gap) / urgency, gap=gap)
+
+
+def remaining_lives(bands: Bands, least: Least) -> Bands:
+    """Return `band_corrections.remaining_life` of every element."""
+    inner = _fourth_roots_of_sums(bands.inner, least.inner)
+    gap = _fourth_roots_of_sums(bands.outer - bands.inner, least.gap)
     return Bands(inner + gap, inner, bands.cost_rate_usd)
 
 
-def _fourth_roots_of_sums(one: Array, other: Array) -> Array:
+def _fourth_roots_of_sums(one: Floats, other: Floats) -> Floats:
     one, other = one * one, other * other
     return np.asarray(np.sqrt(np.sqrt(one * one + other * other)), dtype=np.float64)
 
@@ -284,8 +308,8 @@ def _fourth_roots_of_sums(one: Array, other: Array) -> Array:
 class Paces(NamedTuple):
     """`band_corrections.Pace`, in arrays."""
 
-    sigma_x: Array
-    mean_move: Array
+    sigma_x: Floats
+    mean_move: Floats
 
 
 def paces(deltas_at: DeltasAt, *, price: ArrayLike, sigma: ArrayLike, years: ArrayLike) -> Paces:
@@ -312,8 +336,8 @@ def paces(deltas_at: DeltasAt, *, price: ArrayLike, sigma: ArrayLike, years: Arr
 
 
 def pace_years(
-    bands: Bands, *, sigma_x: Array, check_years: ArrayLike, remaining_years: ArrayLike
-) -> Array:
+    bands: Bands, *, sigma_x: Floats, check_years: ArrayLike, remaining_years: ArrayLike
+) -> Floats:
     """Return `band_corrections.pace_years` of every element."""
     most = np.multiply(CYCLE_SHARE, remaining_years)
     cycle = CYCLE_SHARE * (bands.outer * bands.outer - bands.inner * bands.inner * (2.0 / 3.0))

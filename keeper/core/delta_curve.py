@@ -14,9 +14,8 @@ from collections.abc import Iterable
 from math import inf, sqrt
 from typing import assert_never
 
-from keeper.core import vanilla
 from keeper.core.band_corrections import DeltaAt
-from keeper.core.exposure import part
+from keeper.core.exposure import option_delta, part
 from keeper.model.chain import Address
 from keeper.model.position import Concentrated, Leg, Linear, Loan, Option, Perpetual, Wrapped
 from keeper.model.units import YEAR_S
@@ -60,16 +59,7 @@ def _with_options(rest: DeltaAt, options: list[Option], now_s: int, ratio: float
 
     def delta_at(price: float, years: float) -> float:
         return rest(price, years) + ratio * sum(
-            leg.units
-            * vanilla.delta(
-                leg.kind,
-                spot=price,
-                strike=leg.strike,
-                years=years_left - years,
-                sigma=leg.sigma,
-                rate=leg.rate,
-            )
-            for leg, years_left in left
+            option_delta(leg, price, years_left - years) for leg, years_left in left
         )
 
     return delta_at

@@ -12,15 +12,14 @@ Molecular Biology 4 (2005).
 """
 
 from math import gamma, log, pi, sqrt
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from keeper.core.arrays import Floats
 from keeper.model.errors import BadData
 from keeper.model.units import YEAR_S
-
-Floats: TypeAlias = NDArray[np.float64]
 
 LEAST_BARS: Final = 3
 """Yang and Zhang's weight divides by the number of returns less one."""

@@ -52,6 +52,11 @@ def net(legs: Iterable[Leg], asset: Address, price: float, now_s: int) -> Exposu
     legs = tuple(legs)
     parts = [part(leg, asset, price, now_s) for leg in legs]
     totals = Part(*(_total(name, [each[i] for each in parts]) for i, name in enumerate(NAMES)))
+    options = [
+        (leg, own.delta)
+        for leg, own in zip(legs, parts, strict=True)
+        if isinstance(leg, Option) and leg.asset == asset
+    ]
     return Exposure(
         delta=totals.delta,
         gamma=totals.gamma,
@@ -60,8 +65,8 @@ def net(legs: Iterable[Leg], asset: Address, price: float, now_s: int) -> Exposu
         value_usd=totals.value_usd,
         price=price,
         rate_usd=totals.rate_usd,
-        delta_in_1h=totals.delta + _decay(legs, asset, price, now_s, HOUR_S),
-        delta_in_1d=totals.delta + _decay(legs, asset, price, now_s, DAY_S),
+        delta_in_1h=totals.delta + _decay(options, price, now_s + HOUR_S),
+        delta_in_1d=totals.delta + _decay(options, price, now_s + DAY_S),
     )
 
 
@@ -164,20 +169,24 @@ def _refuse_as_quote(leg: Concentrated, asset: Address) -> None:
         )
 
 
-def _decay(legs: tuple[Leg, ...], asset: Address, price: float, now_s: int, later_s: int) -> float:
-    """Return by how much the delta changes in *later_s* if the price stands still.
-
-    Only options age; one that is over by then has no delta left.
-    """
-    return fsum(
-        _delta_then(leg, price, now_s + later_s) - _option(leg, price, now_s).delta
-        for leg in legs
-        if isinstance(leg, Option) and leg.asset == asset
+def option_delta(leg: Option, price: float, years: float) -> float:
+    """Return the delta of a sound *leg* with *years* left; below zero, what it was at expiry."""
+    return leg.units * vanilla.delta(
+        leg.kind, spot=price, strike=leg.strike, years=years, sigma=leg.sigma, rate=leg.rate
     )
 
 
+def _decay(options: Iterable[tuple[Option, float]], price: float, then_s: int) -> float:
+    """Return by how much the delta changes until *then_s* if the price stands still.
+
+    Only *options* age, each given with its delta now; one that is over by then has none left.
+    """
+    return fsum(_delta_then(leg, price, then_s) - now for leg, now in options)
+
+
 def _delta_then(leg: Option, price: float, then_s: int) -> float:
-    return 0.0 if then_s > leg.expires_at_s else _option(leg, price, then_s).delta
+    years = (leg.expires_at_s - then_s) / YEAR_S
+    return 0.0 if years < 0.0 else option_delta(leg, price, years)
 
 
 def _total(name: str, terms: list[float]) -> float:

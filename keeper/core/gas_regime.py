@@ -20,10 +20,10 @@ from msgspec.structs import replace
 
 from keeper.model.errors import BadData
 from keeper.model.flow import Costs, GasState
-from keeper.model.units import DAY_S, YEAR_S
+from keeper.model.units import DAY_S, HOUR_S, YEAR_S
 
 HALF_LIFE_S: Final = 7 * DAY_S
-LONGEST_GAP_S: Final = 6 * 3600
+LONGEST_GAP_S: Final = 6 * HOUR_S
 """Of a longer time between two looks nobody knows which level it was spent at."""
 SPLIT: Final = log(2.0)
 DEAD_ZONE: Final = 0.25

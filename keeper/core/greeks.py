@@ -20,24 +20,22 @@ from math import log, pi, sqrt
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import erfcinv, erfcx
 
-from keeper.core.normal import INV_SQRT_2PI, Floats, density_of, distribution
+from keeper.core.arrays import Bits, Floats
+from keeper.core.normal import density_of, distribution
+from keeper.core.vanilla import INV_SQRT_2PI, LEAST_DEVIATION, SQRT_HALF
 from keeper.model.errors import BadData
 
 BLOCK: Final = 16_384
 """Options worked on at a time: few enough for the caches, enough that a call of numpy is cheap."""
 
 HALF_LN_2PI: Final = 0.5 * log(2.0 * pi)
-SQRT_HALF: Final = sqrt(0.5)
 SQRT_HALF_PI: Final = sqrt(0.5 * pi)
 
 SPLITTER: Final = 2.0**27 + 1.0
 """Cuts a double into two halves whose products are exact."""
-
-LEAST_DEVIATION: Final = 1e-100
-"""A total volatility v below this is zero: d² would overflow."""
 
 BOUNDS: Final = {
     "price": (1e-30, 1e30),
@@ -205,9 +203,7 @@ def _fill_deviations(d1: Floats, d2: Floats, moneyness: Floats, deviation: Float
     np.divide(moneyness - half_variance, deviation, out=d2)
 
 
-def _fill_at_the_money(
-    d1: Floats, d2: Floats, there: NDArray[np.bool_], block: tuple[Floats, ...]
-) -> None:
+def _fill_at_the_money(d1: Floats, d2: Floats, there: Bits, block: tuple[Floats, ...]) -> None:
     """Write d₁ and d₂ at the money, exact to a rounding also where drift and variance cancel.
 
     There what rounding took from the terms is put back; elsewhere that of the logarithm is left.
@@ -241,7 +237,7 @@ def _lost_in_half(sigma: Floats) -> Floats:
     return 0.5 * (((high * high - sigma * sigma) + 2.0 * high * low) + low * low)
 
 
-def _fill_still(out: Floats, still: NDArray[np.bool_], block: Sequence[Floats]) -> None:
+def _fill_still(out: Floats, still: Bits, block: Sequence[Floats]) -> None:
     """Write the limits where no movement is left: the option is its forward intrinsic value."""
     sign, spot, strike, years, sigma, rate, carry_yield = (
         np.broadcast_to(each, still.shape)[still] for each in block

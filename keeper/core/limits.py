@@ -10,9 +10,8 @@ from keeper.core import prices
 from keeper.model.errors import ConfigError
 from keeper.model.flow import Costs, Gate, Snapshot
 from keeper.model.position import VenueState
-from keeper.model.units import GWEI
+from keeper.model.units import GWEI, MS_PER_S
 
-MS_PER_S = 1_000
 COOLDOWN = "cooldown"
 REVERTS = "reverts"
 MIN_TRADE = "min trade"

@@ -1,15 +1,12 @@
 """The standard normal density and distribution, for large arrays and without a branch."""
 
 from collections.abc import Sequence
-from math import pi, sqrt
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats: TypeAlias = NDArray[np.float64]
-
-INV_SQRT_2PI: Final = 1.0 / sqrt(2.0 * pi)
+from keeper.core.arrays import Floats
+from keeper.core.vanilla import INV_SQRT_2PI
 
 MILLS_ABOVE: Final = (
     3.4550136419349971283e-6, 9.2974223518224095743e-5, 1.2248484796337622287e-3,

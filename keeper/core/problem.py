@@ -8,11 +8,11 @@ from msgspec import Struct
 from keeper.core import exposure as exposures
 from keeper.core import fees, gas_regime, prices, volatility
 from keeper.core.delta_curve import delta_curve
-from keeper.core.limits import MS_PER_S, Activity
+from keeper.core.limits import Activity
 from keeper.core.policies import FAR, Situation
 from keeper.core.terms import EwmaVolatility, FixedVolatility, Memory, Policy, Terms
 from keeper.model.flow import Costs, Exposure, GasState, Snapshot, VolState
-from keeper.model.units import YEAR_S, wei_to_ether
+from keeper.model.units import MS_PER_S, YEAR_S, wei_to_ether
 
 
 class Problem(Struct, frozen=True, kw_only=True):

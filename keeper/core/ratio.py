@@ -20,14 +20,13 @@ under autocorrelation (Newey and West, Econometrica 55 (1987)).
 from collections.abc import Sequence
 from enum import StrEnum
 from math import copysign, inf, log, log1p, sqrt
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from keeper.core.arrays import Floats
 from keeper.model.errors import BadData
-
-Floats: TypeAlias = NDArray[np.float64]
 
 FALLBACK: Final = 1.0
 """A proxy moves like what it stands for, until data say otherwise."""

@@ -9,6 +9,7 @@ from keeper.core.policies import Optimal, Strategy
 from keeper.model.chain import Address
 from keeper.model.errors import ConfigError
 from keeper.model.flow import GasState, VolState
+from keeper.model.units import DAY_S
 
 MAX_HEDGE_RATIO = 1.5
 MAX_SIGMA = 10.0
@@ -37,7 +38,7 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     risk_aversion_per_usd: float
     """γ of ½·γ·variance: how many USD of cost one USD² of variance is worth avoiding."""
     volatility: FixedVolatility | EwmaVolatility
-    horizon_s: int = 7 * 24 * 3600
+    horizon_s: int = 7 * DAY_S
     """How long an error would stay if nobody traded: bounds patience when nothing moves."""
     strategy: Strategy = Optimal()
     """When to trade, and how far."""

@@ -48,6 +48,7 @@ from keeper.model.chain import BlockRef, Fees
 from keeper.model.errors import ConfigError
 from keeper.model.events import Progressed
 from keeper.model.flow import Attempt, Facts, Intent, Mined, Progress
+from keeper.model.units import MS_PER_S
 
 
 class TxPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -259,7 +260,7 @@ def _has_passed(pause_s: int, since_ms: int, facts: Facts) -> bool:
     A clock that was set back does not tell how much is: then nothing waits for it to catch up,
     since the same nonce does no harm twice.
     """
-    return not 0 <= facts.now_ms - since_ms < pause_s * 1_000
+    return not 0 <= facts.now_ms - since_ms < pause_s * MS_PER_S
 
 
 def highest(attempts: tuple[Attempt, ...]) -> Fees:

@@ -7,7 +7,7 @@ whose import costs more than a start of the keeper may.
 from math import copysign, erfc, exp, inf, log, pi, sqrt
 from typing import Final, Literal, NamedTuple
 
-ROOT_HALF: Final = sqrt(0.5)
+SQRT_HALF: Final = sqrt(0.5)
 INV_SQRT_2PI: Final = 1.0 / sqrt(2.0 * pi)
 LEAST_DEVIATION: Final = 1e-100
 """A total volatility below this is zero: d² would overflow."""
@@ -86,4 +86,4 @@ def _still(sign: float, spot: float, owed: float, rate: float) -> Worth:
 
 
 def _cumulative(z: float) -> float:
-    return 0.5 * erfc(-ROOT_HALF * z)
+    return 0.5 * erfc(-SQRT_HALF * z)

@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from keeper.model.units import DAY_S, GWEI, YEAR_S
+from keeper.model.units import DAY_S, GWEI, HOUR_S, MS_PER_S, YEAR_S
 
 
 class Kind(Struct, frozen=True):
@@ -27,10 +27,10 @@ class Kind(Struct, frozen=True):
 
 _ONE: Final = Fraction(1)
 _DURATIONS_S: Final = {
-    "ms": Fraction(1, 1_000),
+    "ms": Fraction(1, MS_PER_S),
     "s": _ONE,
     "min": Fraction(60),
-    "h": Fraction(3_600),
+    "h": Fraction(HOUR_S),
     "d": Fraction(DAY_S),
 }
 
@@ -53,8 +53,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "_usd": Kind("an amount of money", {"USD": _ONE}, Fraction(10**12), "500 USD"),
     "_ms": Kind(
         "a duration",
-        {unit: worth * 1_000 for unit, worth in _DURATIONS_S.items()},
-        Fraction(10 * YEAR_S * 1_000),
+        {unit: worth * MS_PER_S for unit, worth in _DURATIONS_S.items()},
+        Fraction(10 * YEAR_S * MS_PER_S),
         "500 ms",
     ),
     "_s": Kind("a duration", _DURATIONS_S, Fraction(10 * YEAR_S), "30 s"),

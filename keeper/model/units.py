@@ -4,10 +4,11 @@ from typing import Final
 
 GWEI: Final = 10**9
 ETHER: Final = 10**18
-YEAR_S: Final = 365 * 24 * 3600
-"""Markets never close: 365 days."""
-HOUR_S: Final = 3600
+MS_PER_S: Final = 1_000
+HOUR_S: Final = 3_600
 DAY_S: Final = 24 * HOUR_S
+YEAR_S: Final = 365 * DAY_S
+"""Markets never close: 365 days."""
 
 
 def to_base_units_toward_zero(units: float, decimals: int) -> int:

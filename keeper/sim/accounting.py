@@ -16,10 +16,11 @@ from typing import Final
 import numpy as np
 from msgspec import Struct
 
+from keeper.core.arrays import Floats
 from keeper.model.errors import BadData
 from keeper.model.units import DAY_S
 from keeper.sim.backtest import Run, Scene, hedges
-from keeper.sim.market import Floats
+from keeper.sim.market import Market
 
 TAIL: Final = 0.05
 CLEAR_OF_ZERO: Final = 2.0
@@ -107,6 +108,8 @@ class Course(Struct, frozen=True, eq=False):
     """Vault's delta and hedge."""
     cost_usd: Floats
     """Fees, slippage, gas and liquidation fees at each bar."""
+    gas_usd: Floats
+    """Of `cost_usd`, what whoever signs pays: for orders that were refused, too."""
     funding_usd: Floats
     hedge_error_usd: Floats
     curvature_usd: Floats
@@ -125,18 +128,28 @@ def course(scene: Scene, run: Run) -> Course:
     net = held.delta + hedge
     after = np.append(market.price[1:], market.price[-1])
     moved = after - market.price
+    gas = _gas(scene, run)
     return Course(
         hedge=hedge,
         net=net,
-        cost_usd=_costs(scene, run),
+        cost_usd=gas + _venue_costs(scene, run),
+        gas_usd=gas,
         funding_usd=-hedge * after * market.funding,
         hedge_error_usd=net * moved,
         curvature_usd=held.pnl_usd - held.delta * moved,
     )
 
 
-def _costs(scene: Scene, run: Run) -> Floats:
-    costs = _gas(scene, run)
+def _gas(scene: Scene, run: Run) -> Floats:
+    gas = np.zeros(scene.market.bars)
+    np.add.at(gas, run.bar, run.gas_usd)
+    for bar, usd in run.lost:
+        gas[bar] += usd
+    return gas
+
+
+def _venue_costs(scene: Scene, run: Run) -> Floats:
+    costs = np.zeros(scene.market.bars)
     np.add.at(costs, run.bar, run.fee_usd + run.slippage_usd)
     for bar, fee_usd in run.liquidations:
         costs[bar] += fee_usd
@@ -188,7 +201,7 @@ def account(
 def _needs(scene: Scene, run: Run, at: Course) -> Needs:
     price, size = scene.market.price, np.abs(run.units)
     # Gas is paid by whoever signs, not by the account at the venue.
-    paid = at.cost_usd - _gas(scene, run)
+    paid = at.cost_usd - at.gas_usd
     gained = at.hedge[:-1] * np.diff(price) + at.funding_usd[:-1] - paid[:-1]
     equity = scene.venue.collateral_usd + np.concatenate(([0.0], np.cumsum(gained)))
     leverage = float((np.abs(at.hedge) * price / equity).max()) if equity.min() > 0 else None
@@ -197,24 +210,15 @@ def _needs(scene: Scene, run: Run, at: Course) -> Needs:
         largest_order_base=float(size.max(initial=0.0)),
         largest_hedge_base=float(np.abs(at.hedge).max()),
         leverage_x=leverage,
-        gas_day_usd=_gas_day(scene, run),
+        gas_day_usd=_gas_day(scene.market, at.gas_usd),
     )
 
 
-def _gas(scene: Scene, run: Run) -> Floats:
-    gas = np.zeros(scene.market.bars)
-    np.add.at(gas, run.bar, run.gas_usd)
-    for bar, usd in run.lost:
-        gas[bar] += usd
-    return gas
-
-
-def _gas_day(scene: Scene, run: Run) -> float:
+def _gas_day(market: Market, gas_usd: Floats) -> float:
     """Return the most gas within any 24 hours, ends included."""
-    at_s = scene.market.at_s[run.bar]
-    until = np.concatenate(([0.0], np.cumsum(run.gas_usd)))
-    first = np.searchsorted(at_s, at_s - DAY_S)
-    return float((until[1:] - until[first]).max(initial=0.0))
+    until = np.concatenate(([0.0], np.cumsum(gas_usd)))
+    first = np.searchsorted(market.at_s, market.at_s - DAY_S)
+    return float((until[1:] - until[first]).max())
 
 
 def _attribution(run: Run, at: Course) -> Attribution:

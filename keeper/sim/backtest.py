@@ -14,16 +14,17 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from keeper.core import fees, gas_regime, volatility
+from keeper.core.arrays import Floats, Ints
 from keeper.core.decide import EwmaVolatility, Memory, Policy, Terms, decide
-from keeper.core.limits import MS_PER_S, Activity
+from keeper.core.limits import Activity
 from keeper.model.chain import BlockRef, ChainId
 from keeper.model.flow import Costs, Decision, GasState, Hold, Rebalance, Snapshot, VolState
 from keeper.model.market import Quote
 from keeper.model.position import VaultState
-from keeper.model.units import DAY_S, wei_to_ether
+from keeper.model.units import DAY_S, MS_PER_S, wei_to_ether
 from keeper.sim.hedge_account import Carry, HedgeAccount, VenueTerms
 from keeper.sim.holding import Held
-from keeper.sim.market import Floats, Ints, Market
+from keeper.sim.market import Market
 
 CHAIN: Final = ChainId(31337)
 CALM: Final = frozenset({"inside the band", "nothing to trade"})

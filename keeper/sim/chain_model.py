@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from keeper.model.chain import Address, BlockRef, Fees, Log, Message, UnsignedTx
 from keeper.model.errors import Refused
 from keeper.model.flow import Mined
-from keeper.model.units import GWEI
+from keeper.model.units import GWEI, MS_PER_S
 from keeper.sim.world import (
     BLOCK_GAS,
     BLOCK_S,
@@ -30,6 +30,7 @@ from keeper.sim.world import (
     VENUE,
     Order,
     order_of,
+    tx_hash_of,
 )
 
 START_S: Final = 1_700_000_000
@@ -96,11 +97,6 @@ class Moment(Struct, frozen=True, eq=False):
     forks: int
 
 
-def tx_hash_of(raw: bytes) -> str:
-    """Return the hash of signed bytes."""
-    return "0x" + blake2b(raw, digest_size=32).hexdigest()
-
-
 def known_of(raw: bytes) -> Known:
     """Decode signed bytes; they are the transaction itself, as `WorldSigner` makes them."""
     return Known(tx_hash_of(raw), raw, msgspec.json.decode(raw, type=UnsignedTx))
@@ -121,7 +117,7 @@ class ChainModel:
         Without *siblings_differ* a reorg to the same content is no reorg: the hash is the same.
         """
         self.weather = weather or Weather()
-        self.now_ms = START_S * 1_000
+        self.now_ms = START_S * MS_PER_S
         self.pool: tuple[Known, ...] = ()
         """Of the node that is asked, by nonce."""
         self.known: tuple[Known, ...] = ()
@@ -155,6 +151,10 @@ class ChainModel:
         for _ in range(blocks):
             block = block.parent or block
         return block
+
+    def net(self) -> float:
+        """Return what is not hedged: the delta of now and the position of the newest block."""
+        return self.weather.delta + self.head.position
 
     def blocks(self) -> Iterator[Block]:
         """Yield the canonical blocks, newest first."""
@@ -204,6 +204,12 @@ class ChainModel:
         """Empty the node's pool."""
         self.pool = ()
 
+    def remind(self) -> None:
+        """Hand the node's pool again what anybody ever took and is not mined."""
+        for one in self.known:
+            if one.tx.nonce >= self.head.nonce:
+                self.submit(one.raw)
+
     def stranger(self) -> None:
         """Let somebody else with our key use the next nonce; it does not touch the venue."""
         message = Message(STRANGER, b"", 0, EMPTY_GAS)
@@ -214,8 +220,8 @@ class ChainModel:
 
     def mine(self, pick: Pick = "pool", *, seconds: int = BLOCK_S) -> Block:
         """Make one block *seconds* later, with what *pick* says."""
-        self.now_ms += seconds * 1_000
-        return self._extend(pick, self.now_ms // 1_000)
+        self.now_ms += seconds * MS_PER_S
+        return self._extend(pick, self.now_ms // MS_PER_S)
 
     def reorg(self, depth: int, pick: Pick = "none", *, returned: bool = True) -> tuple[Block, ...]:
         """Replace the newest *depth* blocks by as many; return what is not canonical any more.

@@ -23,7 +23,7 @@ from keeper.model.errors import BadData, CallReverted, Refused, Transient, Uncer
 from keeper.model.flow import Fill, Intent, Mined
 from keeper.model.market import Quote
 from keeper.model.position import Linear, VaultState, VenueState
-from keeper.model.units import GWEI
+from keeper.model.units import GWEI, HOUR_S
 from keeper.ports.acting import Journal, Rehearsal, Standing, Work, nothing
 from keeper.ports.reading import Read
 from keeper.sim.chain_model import Block, ChainModel, Known, known_of, mined_at
@@ -197,7 +197,7 @@ class ModelOracle:
 
     def read(self) -> Read[Quote]:
         (price,), (time_s,) = yield (Call(ASSET, b"price", READ), Call(ASSET, b"time", READ))
-        return Quote("model", price, time_s, max_age_s=3_600)
+        return Quote("model", price, time_s, max_age_s=HOUR_S)
 
     def watch(self) -> tuple[Watch, ...]:
         return ()

@@ -5,15 +5,14 @@ at its edges and flat beyond; and the single call of the deep-hedging literature
 """
 
 from math import sqrt
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from keeper.core.arrays import Floats
 from keeper.core.greeks import Greeks, Vanilla, black_scholes
-
-Floats: TypeAlias = NDArray[np.float64]
 
 
 class Claim(Protocol):

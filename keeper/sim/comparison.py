@@ -63,16 +63,13 @@ def decided(scene: Scene, terms: Terms, rival: Rival) -> Run:
     that nothing happens are passed over.
     """
     own = _own(scene, terms, rival)
-    band = _band(scene, own)
-    return run(scene, own, scout=None if band is None else scout_of(band))
+    return _followed(scene, own, _band(scene, own))
 
 
 def _own(scene: Scene, terms: Terms, rival: Rival) -> Terms:
     own = terms_of(terms, rival)
-    step_s = int(np.diff(scene.market.at_s).min())
-    return replace(
-        own, policy=replace(own.policy, strategy=rival.strategy, check_interval_s=step_s)
-    )
+    policy = replace(own.policy, strategy=rival.strategy, check_interval_s=scene.market.step_s)
+    return replace(own, policy=policy)
 
 
 def _band(scene: Scene, own: Terms) -> Edges | None:
@@ -89,16 +86,22 @@ def _band(scene: Scene, own: Terms) -> Edges | None:
     return Edges(band.bare, np.minimum(band.outer, limit), np.minimum(band.inner, limit))
 
 
+def _followed(scene: Scene, own: Terms, band: Edges | None) -> Run:
+    return run(scene, own, scout=None if band is None else scout_of(band))
+
+
 def entry(scene: Scene, terms: Terms, rival: Rival) -> Entry:
     """Return what *rival* does in *scene*, judged with its own risk aversion."""
-    made = decided(scene, terms, rival)
+    own = _own(scene, terms, rival)
+    band = _band(scene, own)
+    made = _followed(scene, own, band)
     seen = course(scene, made)
     return Entry(
         rival=rival,
         run=made,
         course=seen,
         account=account(scene, made, risk_aversion_per_usd=rival.risk_aversion_per_usd, seen=seen),
-        band=_band(scene, _own(scene, terms, rival)),
+        band=band,
     )
 
 

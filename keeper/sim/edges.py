@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from keeper.core import band_vectors as vectors
 from keeper.core import gas_regime, volatility
+from keeper.core.arrays import Floats
 from keeper.core.decide import EwmaVolatility, FixedVolatility, Policy, Terms
 from keeper.core.policies import (
     Always,
@@ -21,15 +22,10 @@ from keeper.core.policies import (
     Strategy,
     policy_of,
 )
+from keeper.model.flow import Costs
 from keeper.model.units import YEAR_S
-from keeper.sim.backtest import (
-    Scene,
-    costs_along,
-    gas_states,
-    gas_usd,
-    volatility_states,
-)
-from keeper.sim.market import Floats
+from keeper.sim.backtest import Scene, costs_along, gas_states, volatility_states
+from keeper.sim.market import Market
 from keeper.sim.skipping import Edges
 
 
@@ -133,7 +129,7 @@ def looks_along(scene: Scene, terms: Terms) -> Looks:
     sigma = sigmas(scene, policy)
     ratio = policy.hedge_ratio
     price = market.price
-    fixed_usd = gas_usd(scene, terms.tip_wei)
+    costs = costs_along(scene, terms.tip_wei)
     return Looks(
         price=price,
         sigma=sigma,
@@ -141,20 +137,19 @@ def looks_along(scene: Scene, terms: Terms) -> Looks:
         gamma=ratio * scene.held.gamma,
         aversion=policy.risk_aversion_per_usd,
         variance_usd2=(price * sigma) ** 2,
-        fixed_usd=fixed_usd,
+        fixed_usd=np.array([each.fixed_usd for each in costs]),
         prop_usd=scene.venue.fee_fraction * price,
         impact_usd=scene.venue.impact_per_base * price,
         remaining_years=policy.horizon_s / YEAR_S,
-        check_years=float(market.step_years.min()),
+        check_years=market.step_s / YEAR_S,
         bare_at=lambda prices, _years: ratio * scene.held.delta_at(prices),
-        gas=_gas_regimes(scene, terms),
+        gas=_gas_regimes(market, terms, costs),
     )
 
 
-def _gas_regimes(scene: Scene, terms: Terms) -> vectors.GasRegimes | None:
+def _gas_regimes(market: Market, terms: Terms, costs: list[Costs]) -> vectors.GasRegimes | None:
     """Return what a keeper takes for cheap and dear gas at each bar; None if it never knows."""
-    states = gas_states(scene.market, terms.tip_wei)[1:]
-    costs = costs_along(scene, terms.tip_wei)
+    states = gas_states(market, terms.tip_wei)[1:]
     found = [
         None if state is None else gas_regime.regime(state, cost)
         for state, cost in zip(states, costs, strict=False)

@@ -26,6 +26,7 @@ from keeper.engine.reconcile import reconcile
 from keeper.engine.tick import tick
 from keeper.model.errors import Fatal
 from keeper.model.events import Decided, Event, Halted, Resumed, Signed, Troubled
+from keeper.model.units import MS_PER_S
 from keeper.sim.audit import Auditor
 from keeper.sim.chain_model import ChainModel, Known, Moment, Pick, known_of
 from keeper.sim.chain_wire import Delivery, Weakness, Wire, model_desk
@@ -223,7 +224,7 @@ class Explorer:
             self.chain.submit(signed[-1].attempt.raw)
 
     def _wait(self) -> None:
-        self.chain.now_ms += WAIT_S * 1_000
+        self.chain.now_ms += WAIT_S * MS_PER_S
 
     # ------------------------------------------------------------------ one step
 
@@ -283,17 +284,15 @@ class Explorer:
         self._load(state)
         self._wire.weakness = Weakness()
         for _ in range(HEALING_BLOCKS):
-            for one in self.chain.known:
-                if one.tx.nonce >= self.chain.head.nonce:
-                    self.chain.submit(one.raw)
+            self.chain.remind()
             self.chain.mine()
             self._turn()
             if self._journal.halted() is not None:
                 self._desk.hands.log.append(Resumed("by hand", self.chain.now_ms))
-            net = self.chain.weather.delta + self.chain.head.position
-            if not self._journal.open() and abs(net) < INSIDE:
+            if not self._journal.open() and abs(self.chain.net()) < INSIDE:
                 break
-        self.auditor.expect(abs(net) < INSIDE, "I17", f"not hedged in {HEALING_BLOCKS} blocks")
+        hedged = abs(self.chain.net()) < INSIDE
+        self.auditor.expect(hedged, "I17", f"not hedged in {HEALING_BLOCKS} blocks")
         self.auditor.look()
         self.auditor.rest()
         if self.auditor.violations:

@@ -9,11 +9,11 @@ from typing import Final
 
 import numpy as np
 
+from keeper.core.arrays import Floats
 from keeper.core.decide import Terms
 from keeper.core.policies import Interval, Strategy
 from keeper.sim.backtest import Run, Scene, Scout
 from keeper.sim.edges import Looks, edges, looks_along
-from keeper.sim.market import Floats
 from keeper.sim.skipping import Edges, Finder, Trades, band_trades, clock_trades
 
 ROUNDING: Final = 1e-9

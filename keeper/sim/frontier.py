@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keeper.core.arrays import Floats
 from keeper.core.policies import FAR, Strategy
-from keeper.sim.claims import Floats
 from keeper.sim.edges import Looks, edges
 from keeper.sim.optimum import Lattice, Look, Problem, Region, Rule, look_at
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from keeper.sim.claims import Floats
+from keeper.core.arrays import Floats
 
 REACH_SD: Final = 4.8
 """Log prices this many standard deviations from their mean are the edge of a lattice."""

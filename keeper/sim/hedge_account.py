@@ -6,8 +6,9 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta, Struct
 
+from keeper.core.arrays import Floats
 from keeper.model.position import VenueState
-from keeper.sim.market import Floats, Market
+from keeper.sim.market import Market
 
 NotNegative = Annotated[float, Meta(ge=0)]
 

@@ -1,6 +1,7 @@
 """What a simulated vault holds along a market, and what that is worth and exposed to."""
 
 from collections.abc import Callable
+from math import fsum
 from typing import Annotated, assert_never
 
 import numpy as np
@@ -8,11 +9,12 @@ from msgspec import Meta, Struct
 from numpy.typing import ArrayLike
 
 from keeper.core import exposure as exposures
+from keeper.core.arrays import Floats
 from keeper.model.chain import Address
 from keeper.model.position import Concentrated, Leg, Linear
 from keeper.model.units import DAY_S
 from keeper.sim.claims import Claim, liquidity_range
-from keeper.sim.market import Floats, Market
+from keeper.sim.market import Market
 
 ASSET = Address("0x00000000000000000000000000000000000000E7")
 QUOTE = Address("0x00000000000000000000000000000000000000D0")
@@ -98,7 +100,8 @@ def _values(openings: tuple[Opening, ...], prices: Floats) -> tuple[Floats, Floa
     ends = [opening.bar for opening in openings[1:]] + [len(prices) - 1]
     for opening, end in zip(openings, ends, strict=True):
         worth = [
-            exposures.net(opening.legs, ASSET, price, 0).value_usd  # nothing here ages
+            # Nothing here ages: any time will do.
+            fsum(exposures.part(leg, ASSET, price, 0).value_usd for leg in opening.legs)
             for price in prices[opening.bar : end + 1].tolist()
         ]
         value[opening.bar : end + 1] = worth

@@ -1,18 +1,14 @@
 """A market that was or was invented: what a keeper could have known, bar by bar."""
 
 from math import inf
-from typing import TypeAlias
 
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
-from numpy.typing import NDArray
 
+from keeper.core.arrays import Floats, Ints
 from keeper.model.errors import ConfigError
 from keeper.model.units import YEAR_S
-
-Floats: TypeAlias = NDArray[np.float64]
-Ints: TypeAlias = NDArray[np.int64]
 
 
 class Market(Struct, frozen=True, eq=False):
@@ -65,9 +61,9 @@ class Market(Struct, frozen=True, eq=False):
         return float(self.at_s[-1] - self.at_s[0]) / YEAR_S
 
     @property
-    def step_years(self) -> Floats:
-        """Return the time from each bar to the next; one fewer than bars."""
-        return np.diff(self.at_s) / YEAR_S
+    def step_s(self) -> int:
+        """Return the shortest time from a bar to the next: all of them, but for gaps."""
+        return int(np.diff(self.at_s).min())
 
     def part(self, start: int, stop: int) -> "Market":
         """Return the bars from *start* up to, not including, *stop*."""

@@ -22,8 +22,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from msgspec import Struct
 
+from keeper.core.arrays import Floats
 from keeper.model.errors import BadData
-from keeper.sim.claims import Claim, Floats
+from keeper.sim.claims import Claim
 from keeper.sim.gridwork import (
     BLOCK,
     KERNEL_SD,

@@ -17,8 +17,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from msgspec import Struct
 
+from keeper.core.arrays import Floats
 from keeper.model.errors import BadData
-from keeper.sim.claims import Call, Floats
+from keeper.sim.claims import Call
 from keeper.sim.frontier import read_off, trades
 from keeper.sim.gridwork import KERNEL_SD, interpolated, kernel_matrix, lowest
 from keeper.sim.optimum import Lattice, Look, Region, Rule, look_of

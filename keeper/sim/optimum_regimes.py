@@ -22,10 +22,10 @@ from msgspec import Struct
 from scipy.sparse import csc_array
 from scipy.sparse.linalg import splu
 
+from keeper.core.arrays import Floats
 from keeper.core.band import optimal_band
 from keeper.model.errors import BadData
 from keeper.model.flow import Band
-from keeper.sim.claims import Floats
 
 CELLS: Final = (40, 80, 160, 320, 640)
 """Of each grid in turn; one more node than cells."""

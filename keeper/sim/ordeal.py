@@ -19,7 +19,7 @@ from keeper.engine.tick import Desk
 from keeper.model.chain import Address
 from keeper.model.errors import Fatal
 from keeper.model.events import Event, Halted, Resumed, Signed
-from keeper.model.units import GWEI
+from keeper.model.units import GWEI, MS_PER_S
 from keeper.ports.acting import History, Journal, Open, Request
 from keeper.sim.audit import Auditor, verified
 from keeper.sim.chain_model import ChainModel, Mood, Pick, known_of
@@ -265,7 +265,7 @@ class Ordeal:
         self.chain.forget()
 
     def _wait(self, action: Action) -> None:
-        self.chain.now_ms += WAITS_S[action.a] * 1_000
+        self.chain.now_ms += WAITS_S[action.a] * MS_PER_S
 
     def _fee(self, action: Action) -> None:
         wei = FEES_GWEI[action.a] * GWEI
@@ -350,15 +350,12 @@ class Ordeal:
 
     def _until_quiet(self) -> None:
         for _ in range(HEALING_BLOCKS):
-            for one in self.chain.known:
-                if one.tx.nonce >= self.chain.head.nonce:
-                    self.chain.submit(one.raw)
+            self.chain.remind()
             self.chain.mine()
             self._wake()
             if self.journal.halted() is not None:
                 self._resume(Action("resume"))
-            net = self.chain.weather.delta + self.chain.head.position
-            if not self.journal.open() and abs(net) < INSIDE:
+            if not self.journal.open() and abs(self.chain.net()) < INSIDE:
                 return
         last = self.auditor.log[-3:]
         self.auditor.expect(

@@ -11,9 +11,10 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.random import Generator, default_rng
 
+from keeper.core.arrays import Floats, Ints
 from keeper.model.errors import ConfigError
-from keeper.model.units import GWEI, YEAR_S
-from keeper.sim.market import Floats, Ints, Market
+from keeper.model.units import GWEI, HOUR_S, YEAR_S
+from keeper.sim.market import Market
 
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
@@ -21,7 +22,6 @@ NotNegative = Annotated[float, Meta(ge=0)]
 PRICES, GAS, FUNDING = range(3)
 """Streams of chance: a gas that is drawn otherwise leaves the price as it was."""
 START_S: Final = 1_735_689_600
-HOUR_S: Final = 3_600
 
 
 class Gbm(Struct, frozen=True, tag="gbm"):

@@ -17,18 +17,16 @@ import zlib
 from collections.abc import Sequence
 from math import inf
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
-from numpy.typing import NDArray
 
+from keeper.core.arrays import Bits, Floats, Ints
 from keeper.model.errors import ConfigError
-from keeper.model.units import DAY_S, GWEI
-from keeper.sim.market import Floats, Ints, Market
-
-Bits: TypeAlias = NDArray[np.bool_]
+from keeper.model.units import DAY_S, GWEI, HOUR_S
+from keeper.sim.market import Market
 
 PRICE_COLUMNS: Final = ("close", "price")
 GAS_COLUMNS: Final = {"gas_gwei": GWEI, "base_fee_gwei": GWEI, "basefee_wei": 1}
@@ -151,7 +149,7 @@ def _as_of(at_s: Ints, gas: _Table) -> Ints:
             "gas is unknown for too long",
             file=gas.path,
             at_s=int(at_s[age.argmax()]),
-            hours=float(age.max()) / 3_600,
+            hours=float(age.max()) / HOUR_S,
             remedy="name a file without such a gap, or one fee",
         )
     fees: Ints = np.round(gas.columns[name][last] * GAS_COLUMNS[name]).astype(np.int64)

@@ -8,7 +8,9 @@ from typing import Final, assert_never
 
 import numpy as np
 
+from keeper.core.arrays import Floats
 from keeper.core.policies import (
+    FAR,
     Always,
     FixedBand,
     Interval,
@@ -23,14 +25,11 @@ from keeper.sim import charts
 from keeper.sim.accounting import Account
 from keeper.sim.charts import Bars, Frame, Scale
 from keeper.sim.comparison import Comparison, Entry, Spot, plane
-from keeper.sim.market import Floats
 from keeper.sim.rivals import Rival, setting
 
 STYLE: Final = files("keeper.sim").joinpath("report.css").read_text(encoding="utf-8")
 COLUMNS: Final = 760
 """Points of a line: about one a pixel."""
-FAR_BASE: Final = 1e17
-"""A band this wide is none."""
 PARTS: Final = {
     "hedge error": ("hedge_error_usd", "p0"),
     "funding": ("funding_usd", "p2"),
@@ -133,7 +132,7 @@ def cells(account: Account) -> dict[str, str]:
 
 def dollars(value: float | None) -> str:
     """Return whole dollars; a dash if they are not known."""
-    return "–" if value is None else f"{value:,.0f}".replace("-", "−")
+    return "–" if value is None else charts.whole(value)
 
 
 def _millions(value: float) -> str:
@@ -241,7 +240,7 @@ def _drawable(spot: Spot) -> bool:
 
 
 def _band(comparison: Comparison, entry: Entry) -> str:
-    if entry.band is None or not (entry.band.outer < FAR_BASE).all():
+    if entry.band is None or not (entry.band.outer < FAR).all():
         return "<p>This policy has no band.</p>"
     market = comparison.scene.market
     days = (market.at_s - market.at_s[0]) / DAY_S

@@ -17,7 +17,7 @@ from keeper.core.policies import (
     WhalleyWilmott,
     Zakamouline,
 )
-from keeper.model.units import DAY_S
+from keeper.model.units import DAY_S, HOUR_S
 from keeper.sim.edges import Looks, edges
 
 TIGHTNESS: Final = tuple(4.0**power for power in (-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2))
@@ -48,7 +48,7 @@ def setting(rival: Rival) -> str:
         case FixedBand(width_base=width):
             return f"{width:.3g} units"
         case Interval(every_s=every_s):
-            return f"every {every_s / 3_600:.3g} h"
+            return f"every {every_s / HOUR_S:.3g} h"
         case _:
             return f"{rival.risk_aversion_per_usd:.3g} /USD"
 

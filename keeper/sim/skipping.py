@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from msgspec import Struct
 
-from keeper.sim.market import Floats, Ints
+from keeper.core.arrays import Floats, Ints
 
 BLOCK: Final = 8_192
 """Bars prepared at once: what is prepared stays in the processor's cache until it is searched."""

@@ -32,7 +32,7 @@ from keeper.model.errors import CallReverted, Refused, Uncertain
 from keeper.model.flow import Fill, Intent, Mined
 from keeper.model.market import Quote
 from keeper.model.position import Linear, VaultState, VenueState
-from keeper.model.units import GWEI
+from keeper.model.units import GWEI, HOUR_S, MS_PER_S
 from keeper.ports.acting import Journal, Rehearsal, Standing, Work, nothing
 from keeper.ports.reading import Read
 from keeper.sim.memory_journal import MemoryJournal
@@ -45,7 +45,7 @@ FILLED = b"filled".ljust(32)
 BLOCK_S = 12
 BLOCK_GAS = 36_000_000
 TYPICAL_GAS = 100_000
-EMPTY_GAS = 21_000
+EMPTY_GAS = 21_000  # the rule of a node; the engine counts for itself
 
 
 class Crash(BaseException):
@@ -76,12 +76,11 @@ class World:
         self.lose_answers = self.deaf = False
         self.refusal: str | None = None
         """What the node says to any bytes it is sent, and does not take."""
-        self.refused = 0
         self.pool: dict[str, UnsignedTx] = {}
         self.raws: list[bytes] = []
         self.included: dict[str, int] = {}
         self.reverted: set[str] = set()
-        self.base_nonce = self.strangers = 0
+        self.base_nonce = self.strangers = self.refused = 0
         self.updated_at_s = self.block_time_s()
         self.revert_reason: bytes | None = None
         self.inert = False
@@ -107,7 +106,7 @@ class World:
     def mine(self, *, oldest: bool = False) -> None:
         """Make a block with at most one transaction of ours: the first ever sent, or the last."""
         self.number += 1
-        self.now_ms += BLOCK_S * 1_000
+        self.now_ms += BLOCK_S * MS_PER_S
         self.updated_at_s = self.block_time_s()
         valid = [h for h, tx in self.pool.items() if tx.nonce == self.nonce(KEEPER)]
         if valid:
@@ -198,7 +197,7 @@ class World:
             self.refused += 1
             raise Refused(self.refusal)
         self.raws.append(raw)
-        self.pool[_hash(raw)] = msgspec.json.decode(raw, type=UnsignedTx)
+        self.pool[tx_hash_of(raw)] = msgspec.json.decode(raw, type=UnsignedTx)
         self.spend()
         if self.lose_answers:
             raise Uncertain("connection reset")
@@ -260,7 +259,7 @@ class WorldOracle:
 
     def read(self) -> Read[Quote]:
         yield ()
-        return Quote("world", self._world.price, self._world.updated_at_s, max_age_s=3_600)
+        return Quote("world", self._world.price, self._world.updated_at_s, max_age_s=HOUR_S)
 
     def watch(self) -> tuple[Watch, ...]:
         return ()
@@ -323,7 +322,7 @@ class WorldSigner:
 
     def sign(self, tx: UnsignedTx) -> SignedTx:
         raw = msgspec.json.encode(tx)
-        return SignedTx(hash=_hash(raw), raw=raw)
+        return SignedTx(hash=tx_hash_of(raw), raw=raw)
 
 
 class WorldClock:
@@ -360,8 +359,8 @@ LIMITS = Limits(
     max_leverage_x=5.0,
     max_gas_price_wei=500 * GWEI,
     daily_gas_budget_usd=1e4,
-    max_price_age_s=3_600,
-    max_block_age_s=3_600,
+    max_price_age_s=HOUR_S,
+    max_block_age_s=HOUR_S,
     max_deviation_fraction=0.05,
     max_slippage_fraction=0.01,
 )
@@ -396,5 +395,6 @@ def order_of(tx: UnsignedTx) -> Order:
     return msgspec.json.decode(tx.message.data, type=Order)
 
 
-def _hash(raw: bytes) -> str:
+def tx_hash_of(raw: bytes) -> str:
+    """Return the hash of signed bytes."""
     return "0x" + blake2b(raw, digest_size=32).hexdigest()

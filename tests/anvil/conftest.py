@@ -22,6 +22,7 @@ import pytest
 from click.testing import CliRunner
 from msgspec import Struct
 
+from benchmarks.effects import logs_of
 from keeper.adapters.stores.sqlite import SqliteJournal
 from keeper.adapters.venues.perp_v2 import POSITION_CHANGED
 from keeper.bootstrap import Keeper
@@ -333,14 +334,9 @@ class Office:
 
     def effects(self, trader: Address | None = None) -> list[float]:
         """Return every change of the keeper's position that is on the chain now, in base."""
-        subject = "0x" + (trader or self.account)[2:].lower().rjust(64, "0")
-        wanted = {
-            "address": self.world.perp.clearing_house,
-            "fromBlock": "0x0",
-            "toBlock": "latest",
-            "topics": [f"0x{POSITION_CHANGED.topic.hex()}", subject],
-        }
-        found = self.world.chain.rpc.call("eth_getLogs", wanted)
+        world, trader = self.world, trader or self.account
+        house = world.perp.clearing_house
+        found = logs_of(world.chain.rpc, house, POSITION_CHANGED, trader)
         words = (bytes.fromhex(log["data"][2:66]) for log in found)
         return [int.from_bytes(word, "big", signed=True) / ETHER for word in words]
 

@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks.crash_child import Life, Reaper
 from benchmarks.crash_naive import Naive
+from benchmarks.effects import logs_of
 from benchmarks.stub_venue import ORDERED
 from keeper.adapters.chain.feed import FeedConfig
 from keeper.devnet import actions
@@ -94,13 +95,8 @@ class Bot:
 
     def orders(self) -> int:
         """Return how often it traded, by the chain's logs; one is right."""
-        subject = "0x" + self._account.address[2:].lower().rjust(64, "0")
-        wanted = {
-            "address": self._office.world.stub_venue,
-            "fromBlock": "0x0",
-            "topics": [f"0x{ORDERED.topic.hex()}", subject],
-        }
-        return len(self._office.world.chain.rpc.call("eth_getLogs", wanted))
+        world = self._office.world
+        return len(logs_of(world.chain.rpc, world.stub_venue, ORDERED, self._account.address))
 
 
 @pytest.fixture

@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from keeper.core import allocation
 from keeper.core.allocation import Allocation, Route, allocate, band_weight
+from keeper.core.arrays import Floats
 from keeper.core.band import optimal_band
 from keeper.model.errors import BadData
 from keeper.model.flow import Band
 
-Floats = NDArray[np.float64]
 Problem = tuple[list[float], list[list[float]], list[Route]]
 
 LOW, SOLD, NONE, BOUGHT, HIGH = range(5)

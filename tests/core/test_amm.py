@@ -1,6 +1,4 @@
-import csv
 from math import inf, nan
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -21,8 +19,8 @@ from keeper.core.amm import (
 from keeper.model.chain import Address
 from keeper.model.errors import BadData
 from keeper.model.position import Concentrated
+from tests.core.vectors import texts
 
-VECTORS = Path(__file__).parents[1] / "vectors"
 WETH, USDC = Address("0xWeth"), Address("0xUsdc")
 Q96 = 2**96
 
@@ -33,17 +31,12 @@ def position(lower: float, upper: float, liquidity: float = 1.0) -> Concentrated
     )
 
 
-def rows(name: str) -> list[dict[str, str]]:
-    with (VECTORS / name).open() as lines:
-        return list(csv.DictReader(lines))
-
-
 PRICES = st.floats(1.0, 1e5)
 POSITIONS = st.tuples(PRICES, PRICES, st.floats(0.1, 1e6)).filter(lambda p: p[0] < p[1] * 0.999)
 
 
 @pytest.mark.parametrize(
-    "row", rows("univ3_lp.csv"), ids=lambda row: "-".join(list(row.values())[:4])
+    "row", texts("univ3_lp.csv"), ids=lambda row: "-".join(list(row.values())[:4])
 )
 def test_a_range_agrees_with_forty_digit_arithmetic(row: dict[str, str]) -> None:
     leg = position(float(row["pa"]), float(row["pb"]), float(row["L"]))
@@ -149,7 +142,7 @@ def test_a_price_that_is_none_is_bad_data(price: float) -> None:
 # ticks and integers
 
 
-@pytest.mark.parametrize("row", rows("univ3_ticks.csv"), ids=lambda row: row["tick"])
+@pytest.mark.parametrize("row", texts("univ3_ticks.csv"), ids=lambda row: row["tick"])
 def test_a_tick_has_the_pools_own_root_price(row: dict[str, str]) -> None:
     tick = int(row["tick"])
     assert sqrt_price_x96_at_tick(tick) == int(row["sqrtPriceX96_TickMath"])

@@ -1,28 +1,19 @@
-import csv
 from math import inf, nan
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from keeper.core import amm
 from keeper.core.amm_vectors import BLOCK, range_greeks
 from keeper.model.chain import Address
 from keeper.model.errors import BadData
 from keeper.model.position import Concentrated
+from tests.core.vectors import columns
 
-VECTORS = Path(__file__).parents[1] / "vectors"
 PRICES = st.floats(1e-9, 1e9)
 ROUNDINGS = 1e-14
-
-
-def columns(name: str) -> dict[str, NDArray[np.float64]]:
-    with (VECTORS / name).open() as lines:
-        rows = list(csv.DictReader(lines))
-    return {column: np.array([float(row[column]) for row in rows]) for column in rows[0]}
 
 
 def one(liquidity: float, lower: float, upper: float) -> Concentrated:

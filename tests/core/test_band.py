@@ -1,6 +1,4 @@
-import csv
 from math import copysign, inf, nan, sqrt
-from pathlib import Path
 
 import pytest
 from hypothesis import assume, example, given
@@ -19,8 +17,8 @@ from keeper.core.band import (
 )
 from keeper.model.errors import BadData
 from keeper.model.flow import Band
-
-VECTORS = Path(__file__).parents[1] / "vectors"
+from tests.core.draws import powers
+from tests.core.vectors import rows
 
 
 class Problem:
@@ -85,10 +83,6 @@ class Problem:
         return (band.cost_rate_usd * x**2 - self.risk_weight * x**4 / 12) / self.sigma_x**2
 
 
-def powers(low: int, high: int) -> st.SearchStrategy[float]:
-    return st.floats(low, high).map(lambda exponent: float(10.0**exponent))
-
-
 PROBLEMS = st.builds(
     Problem,
     sigma_x=powers(-3, 4),
@@ -106,14 +100,9 @@ PLAIN = st.builds(
 )
 
 
-def rows() -> list[dict[str, float]]:
-    with (VECTORS / "qvi_bands.csv").open() as lines:
-        return [
-            {name: float(value) for name, value in row.items()} for row in csv.DictReader(lines)
-        ]
-
-
-@pytest.mark.parametrize("row", rows(), ids=lambda row: "-".join(map(str, list(row.values())[:5])))
+@pytest.mark.parametrize(
+    "row", rows("qvi_bands.csv"), ids=lambda row: "-".join(map(str, list(row.values())[:5]))
+)
 def test_the_band_agrees_with_forty_digit_arithmetic(row: dict[str, float]) -> None:
     band = optimal_band(
         sigma_x=row["sigma_x"],

@@ -1,9 +1,7 @@
 """The band under drift and carry: vectors, the driftless and the one-sided limit, optimality."""
 
-import csv
 from itertools import pairwise
 from math import cbrt, inf, nan, sqrt
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,20 +11,10 @@ from hypothesis import strategies as st
 from keeper.core.band import optimal_band
 from keeper.core.band_drift import DriftBand, Drifting, optimal_band_drift
 from keeper.model.errors import BadData
+from tests.core.draws import powers
+from tests.core.vectors import rows
 
-VECTORS = Path(__file__).parents[1] / "vectors"
 EDGES = ("b_minus", "a_minus", "a_plus", "b_plus", "cost_rate_rho")
-
-
-def rows() -> list[dict[str, float]]:
-    with (VECTORS / "qvi_bands_drift.csv").open() as lines:
-        return [
-            {name: float(value) for name, value in row.items()} for row in csv.DictReader(lines)
-        ]
-
-
-def powers(low: int, high: int) -> st.SearchStrategy[float]:
-    return st.floats(low, high).map(lambda exponent: float(10.0**exponent))
 
 
 PROBLEMS = st.builds(
@@ -61,7 +49,9 @@ def width(band: DriftBand) -> float:
     return band.upper_outer - band.lower_outer
 
 
-@pytest.mark.parametrize("row", rows(), ids=lambda row: "-".join(map(str, list(row.values())[2:6])))
+@pytest.mark.parametrize(
+    "row", rows("qvi_bands_drift.csv"), ids=lambda row: "-".join(map(str, list(row.values())[2:6]))
+)
 def test_the_band_agrees_with_the_reference(row: dict[str, float]) -> None:
     problem = Drifting(
         row["sigma_x"], row["risk_weight_q"], row["fixed_cost"], row["prop_cost"], row["drift_mu"]

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from keeper.core import band as scalar
 from keeper.core import band_corrections as corrections
+from keeper.core.arrays import Floats
 from keeper.core.band_vectors import (
     BLOCK,
     Bands,
@@ -20,6 +20,7 @@ from keeper.core.band_vectors import (
     Situations,
     check_shifts,
     corrected_bands,
+    least_of,
     optimal_bands,
     pace_years,
     paces,
@@ -30,7 +31,6 @@ from keeper.core.policies import Optimal, Situation, optimal
 from keeper.model.errors import BadData
 from keeper.model.flow import Band
 
-Array = NDArray[np.float64]
 COUNT = 40
 SEEDS = st.integers(0, 2**32 - 1)
 FEW = settings(max_examples=25, deadline=None)
@@ -40,22 +40,22 @@ SWITCHES = [
 ]
 
 
-def powers(rng: np.random.Generator, low: float, high: float) -> Array:
+def powers(rng: np.random.Generator, low: float, high: float) -> Floats:
     return 10.0 ** rng.uniform(low, high, COUNT)
 
 
-def some(rng: np.random.Generator, values: Array) -> Array:
+def some(rng: np.random.Generator, values: Floats) -> Floats:
     """Return *values* with a quarter of them zero."""
     return np.where(rng.random(COUNT) < 0.25, 0.0, values)
 
 
-def same(ours: Array, theirs: list[float], scale: Array | float = 0.0) -> None:
+def same(ours: Floats, theirs: list[float], scale: Floats | float = 0.0) -> None:
     """1e-12 relative; or of *scale*, the size of what cancels."""
     allowed = 1e-12 * np.maximum(np.abs(theirs), scale) + 1e-300
     assert np.all(np.abs(ours - theirs) <= allowed)
 
 
-def costs(rng: np.random.Generator, *, impact: bool) -> dict[str, Array]:
+def costs(rng: np.random.Generator, *, impact: bool) -> dict[str, Floats]:
     return {
         "sigma_x": some(rng, powers(rng, -3, 4)),
         "risk_weight": powers(rng, -5, 4),
@@ -154,7 +154,7 @@ def bands(rng: np.random.Generator) -> tuple[Bands, list[Band]]:
     return Bands(outer, inner, rate), apart
 
 
-def assert_same(ours: Bands, theirs: list[Band], scale: Array | float = 0.0) -> None:
+def assert_same(ours: Bands, theirs: list[Band], scale: Floats | float = 0.0) -> None:
     for name in Bands._fields:
         same(getattr(ours, name), [getattr(one, name) for one in theirs], scale)
 
@@ -179,19 +179,13 @@ def test_remaining_lives_are_those_of_the_scalar_code(seed: int) -> None:
         least = scalar.horizon_guard(Band(0.0, 0.0), **one)
         theirs.append(corrections.remaining_life(band, least))
     # outer − inner, which both are cut into, cancels.
-    assert_same(remaining_lives(together, **given), theirs, 10 * together.outer)
+    assert_same(remaining_lives(together, least_of(**given)), theirs, 10 * together.outer)
 
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, nan])
 def test_no_horizon_is_bad_data(bad: float) -> None:
     with pytest.raises(BadData, match="horizons"):
-        remaining_lives(
-            optimal_bands(1.0, 1.0, 1.0, 1.0),
-            prop_cost=1.0,
-            fixed_cost=1.0,
-            risk_weight=1.0,
-            horizon_years=[1.0, bad],
-        )
+        least_of(prop_cost=1.0, fixed_cost=1.0, risk_weight=1.0, horizon_years=[1.0, bad])
 
 
 @FEW
@@ -254,7 +248,7 @@ def test_paces_are_those_of_the_scalar_code(seed: int) -> None:
 def test_deltas_are_asked_for_in_one_shape() -> None:
     shapes = set()
 
-    def deltas_at(prices: Array, years: Array) -> Array:
+    def deltas_at(prices: Floats, years: Floats) -> Floats:
         shapes.add((prices.shape, years.shape))
         return prices - prices * years
 
@@ -286,7 +280,7 @@ class Drawn:
         self.expensive_now = rng.random(COUNT) < 0.5
         self.expensive_years = powers(rng, -4, -1)
 
-    def deltas_at(self, prices: Array, years: Array) -> Array:
+    def deltas_at(self, prices: Floats, years: Floats) -> Floats:
         del years
         within = np.minimum(np.maximum(prices, self.lower), self.upper)
         return self.liquidity * (1 / np.sqrt(within) - 1 / np.sqrt(self.upper))
@@ -381,7 +375,7 @@ def test_any_one_part_may_be_the_array(using: Optimal) -> None:
     numbers = (3_000.0, 0.8, -0.12, 57.6, 5.0, 1.8, 0.01, 30 / 365, 1e-4)
     gas = GasRegimes(2.0, 50.0, expensive_now=True, expensive_years=1e-3)
 
-    def deltas_at(prices: Array, years: Array) -> Array:
+    def deltas_at(prices: Floats, years: Floats) -> Floats:
         return 4e4 / np.sqrt(prices) - years
 
     alone = corrected_bands(Situations(*numbers, deltas_at, gas), using)
@@ -395,3 +389,10 @@ def test_any_one_part_may_be_the_array(using: Optimal) -> None:
     dear = gas._replace(expensive_now=[True, False])
     mixed = corrected_bands(Situations(*numbers, deltas_at, dear), using)
     assert np.broadcast_to(mixed.outer, (2,))[0] == pytest.approx(float(alone.outer), rel=1e-12)
+
+
+def test_nonsense_is_bad_data_before_anything_is_divided_by_it() -> None:
+    sound = Situations(3_000.0, 0.8, -0.12, 57.6, 5.0, 1.8, 0.0, 30 / 365, 1e-4)
+    for bad in (sound._replace(risk_weight=0.0), sound._replace(fixed_usd=-1.0)):
+        with pytest.raises(BadData, match="finite numbers"):
+            corrected_bands(bad, Optimal())

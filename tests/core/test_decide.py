@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keeper.core.decide import EwmaVolatility, FixedVolatility, Memory, Policy, Terms, decide
+from keeper.core.decide import EwmaVolatility, Terms, decide
 from keeper.core.limits import Activity
-from keeper.model.chain import BlockRef, ChainId
+from keeper.model.chain import ChainId
 from keeper.model.errors import BadData, ConfigError
 from keeper.model.flow import (
     Command,
@@ -22,37 +22,13 @@ from keeper.model.flow import (
     VolState,
 )
 from keeper.model.market import Quote
-from keeper.model.position import Concentrated, Linear, VaultState, VenueState
+from keeper.model.position import Linear, VaultState
 from keeper.model.units import GWEI
 from keeper.sim.world import ASSET, LIMITS
+from tests.core.books import BLOCK, POLICY, QUIET, QUOTE, RANGE, TERMS, VENUE
 
-BLOCK = BlockRef(100, "0x" + "ab" * 32, "0x" + "aa" * 32, 1_700_000_000, 20 * GWEI)
-QUOTE = Quote("feed", 2_000.0, BLOCK.timestamp_s - 10, 3_600, round_id=1)
 OLD_BLOCK = msgspec.structs.replace(BLOCK, timestamp_s=BLOCK.timestamp_s - 3_601)
 OLD_QUOTE = msgspec.structs.replace(QUOTE, updated_at_s=OLD_BLOCK.timestamp_s)
-FLAT = VenueState(
-    size_base=0.0,
-    open_notional_usd=0.0,
-    pending_funding_usd=0.0,
-    account_value_usd=50_000.0,
-    free_collateral_usd=50_000.0,
-    margin_ratio=None,
-    liquidation_price=None,
-    mark_price=2_000.0,
-    trade_price=2_000.0,
-    index_price=2_000.0,
-    fee_rate=0.001,
-    impact_per_base=1e-5,
-    initial_margin_ratio=0.1,
-)
-RANGE = Concentrated(ASSET, ASSET, liquidity=3_000.0, price_lower=1_500.0, price_upper=2_600.0)
-POLICY = Policy(risk_aversion_per_usd=1e-4, volatility=FixedVolatility(0.8))
-TERMS = Terms("eth", ASSET, POLICY, LIMITS, tip_wei=GWEI)
-QUIET = Memory(
-    Activity(BLOCK.timestamp_s * 1_000, last_trade_at_ms=None, gas_usd_24h=0.0),
-    gas_units=800_000,
-    volatility=None,
-)
 
 
 def seen(*, hedge: float = 0.0, spot: float = 10.0, **changes: object) -> Snapshot:
@@ -62,7 +38,7 @@ def seen(*, hedge: float = 0.0, spot: float = 10.0, **changes: object) -> Snapsh
         vaults={"v": VaultState((Linear(ASSET, spot), RANGE), {"pool": 2_000.0})},
         quote=QUOTE,
         native_quote=QUOTE,
-        venue=msgspec.structs.replace(FLAT, size_base=hedge),
+        venue=msgspec.structs.replace(VENUE, size_base=hedge),
     )
     return msgspec.structs.replace(usual, **changes)
 
@@ -149,9 +125,9 @@ def test_cost_and_benefit_of_the_trade_are_in_the_record() -> None:
         ({"vaults": {"v": VaultState((Linear(ASSET, 20.0),), {"pool": 2_200.0})}}, "deviation"),
         ({"block": msgspec.structs.replace(BLOCK, base_fee_wei=501 * GWEI)}, "gas price"),
 ({"block": OLD_BLOCK, "quote": OLD_QUOTE, "native_quote": OLD_QUOTE}, "block age"),
-        ({"venue": msgspec.structs.replace(FLAT, free_collateral_usd=100.0)}, "margin"),
-        ({"venue": msgspec.structs.replace(FLAT, account_value_usd=0.0)}, "leverage"),
-        ({"venue": msgspec.structs.replace(FLAT, account_value_usd=1_000.0)}, "leverage"),
+        ({"venue": msgspec.structs.replace(VENUE, free_collateral_usd=100.0)}, "margin"),
+        ({"venue": msgspec.structs.replace(VENUE, account_value_usd=0.0)}, "leverage"),
+        ({"venue": msgspec.structs.replace(VENUE, account_value_usd=1_000.0)}, "leverage"),
     ],
 )  # fmt: skip
 def test_a_gate_that_fails_is_named(changes: dict[str, Any], refused: str) -> None:

@@ -1,29 +1,17 @@
-import csv
 from math import exp, inf, log, nan, pi, sqrt
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from keeper.core import estimators
+from keeper.core.arrays import Floats
 from keeper.core.estimators import Bars, bars, bars_of, bipower, ewma_variance, yang_zhang
 from keeper.model.errors import BadData
+from tests.core.vectors import matrix, quantities
 
-Floats = NDArray[np.float64]
-VECTORS = Path(__file__).parents[1] / "vectors"
 DAY_S = 86_400.0
-
-
-def expected(name: str) -> dict[str, float]:
-    with (VECTORS / name).open() as lines:
-        return {row["quantity"]: float(row["value"]) for row in csv.DictReader(lines)}
-
-
-def columns(name: str) -> Floats:
-    return np.loadtxt(VECTORS / name, delimiter=",", skiprows=1)
 
 
 def close(value: float) -> object:
@@ -38,8 +26,8 @@ def path(moves: list[float]) -> Floats:
 
 
 def test_every_row_of_the_vectors_is_reproduced() -> None:
-    rows = expected("vol_estimators.csv")
-    ohlc = bars(*columns("ohlc_synth.csv").T)
+    rows = quantities("vol_estimators.csv")
+    ohlc = bars(*matrix("ohlc_synth.csv").T)
     returns = np.diff(np.log(ohlc.close))
     yz, split = yang_zhang(ohlc), bipower(returns)
     later = Bars(*(each[1:] for each in ohlc))
@@ -248,8 +236,8 @@ def test_identity_shrinkage_worked_by_hand() -> None:
 
 
 def test_identity_shrinkage_reproduces_the_vectors() -> None:
-    rows = expected("minvar_ratios.csv")
-    shrunk = estimators.ledoit_wolf_identity(columns("returns_synth.csv"))
+    rows = quantities("minvar_ratios.csv")
+    shrunk = estimators.ledoit_wolf_identity(matrix("returns_synth.csv"))
     assert shrunk.intensity == close(rows["ledoit_wolf_shrinkage_intensity"])
 
 

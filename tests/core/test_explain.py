@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from keeper.core.explain import TIMES, reasoning, sensitivity
 from keeper.core.gas_regime import GasRegime
-from keeper.core.limits import Activity
 from keeper.core.policies import (
     FAR,
     Always,
@@ -25,15 +24,13 @@ from keeper.core.policies import (
     policy_of,
 )
 from keeper.core.problem import Problem, pose
-from keeper.core.terms import FixedVolatility, Memory, Policy, Terms
-from keeper.model.chain import BlockRef, ChainId
+from keeper.model.chain import ChainId
 from keeper.model.flow import Gate, Reasoning, Sensitivity, Snapshot
-from keeper.model.market import Quote
-from keeper.model.position import Concentrated, Linear, VaultState, VenueState
-from keeper.model.units import GWEI, YEAR_S
-from keeper.sim.world import ASSET, LIMITS
+from keeper.model.position import Linear, VaultState
+from keeper.model.units import YEAR_S
+from keeper.sim.world import ASSET
+from tests.core.books import BARE, BLOCK, POLICY, QUIET, QUOTE, RANGE, TERMS, VENUE
 
-BARE = Optimal(smooth_gamma=False, horizon_guard=False, check_shift=False, gas_regimes=False)
 HERE = Situation(
     price=3_000.0,
     sigma=0.8,
@@ -171,26 +168,6 @@ def test_from_a_band_that_looks_alone_make_the_new_one_is_taken_as_it_is() -> No
 
 # the record
 
-NOW_S = 1_700_000_000
-BLOCK = BlockRef(100, "0x" + "ab" * 32, "0x" + "aa" * 32, NOW_S, 20 * GWEI)
-QUOTE = Quote("feed", 2_000.0, NOW_S - 10, 3_600, round_id=1)
-VENUE = VenueState(
-    size_base=0.0,
-    open_notional_usd=0.0,
-    pending_funding_usd=0.0,
-    account_value_usd=50_000.0,
-    free_collateral_usd=50_000.0,
-    margin_ratio=None,
-    liquidation_price=None,
-    mark_price=2_000.0,
-    trade_price=2_000.0,
-    index_price=2_000.0,
-    fee_rate=0.001,
-    impact_per_base=1e-5,
-    initial_margin_ratio=0.1,
-)
-RANGE = Concentrated(ASSET, ASSET, liquidity=3_000.0, price_lower=1_500.0, price_upper=2_600.0)
-QUIET = Memory(Activity(NOW_S * 1_000, None, 0.0), gas_units=800_000, volatility=None)
 GATES = (Gate("band", True, 1.0, 2.0, "base"),)  # noqa: FBT003  # a row of a table
 
 
@@ -199,10 +176,7 @@ def solved(
     **policy: object,
 ) -> tuple[Problem, Plan, Reasoning]:  # fmt: skip
     """Return the problem of a book with that *net* delta, its plan, and the record of *units*."""
-    settings = Policy(
-        risk_aversion_per_usd=1e-4, volatility=FixedVolatility(0.8), strategy=strategy or BARE
-    )
-    terms = Terms("eth", ASSET, replace(settings, **policy), LIMITS, tip_wei=GWEI)
+    terms = replace(TERMS, policy=replace(POLICY, strategy=strategy or BARE, **policy))
     legs = (Linear(ASSET, 10.0), RANGE) if gamma else (Linear(ASSET, 10.0),)
     seen = Snapshot(
         ChainId(31337), BLOCK, {"v": VaultState(legs, {"pool": 2_000.0})}, QUOTE, QUOTE, VENUE

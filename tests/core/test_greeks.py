@@ -1,14 +1,12 @@
-import csv
 from fractions import Fraction
 from math import erf, exp, inf, log, nan, pi, sqrt
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from keeper.core.arrays import Floats
 from keeper.core.greeks import (
     BLOCK,
     Greeks,
@@ -18,18 +16,12 @@ from keeper.core.greeks import (
     implied_vol,
 )
 from keeper.model.errors import BadData
+from tests.core.vectors import columns
 
-VECTORS = Path(__file__).parents[1] / "vectors"
-Columns = dict[str, NDArray[np.float64]]
-
-
-def columns(name: str) -> Columns:
-    with (VECTORS / name).open() as lines:
-        rows = list(csv.DictReader(lines))
-    return {column: np.array([float(row[column]) for row in rows]) for column in rows[0]}
+Columns = dict[str, Floats]
 
 
-def assert_close(ours: NDArray[np.float64], reference: NDArray[np.float64]) -> None:
+def assert_close(ours: Floats, reference: Floats) -> None:
     """1e-12 relative; 1e-14 absolute in the wings and at a zero."""
     allowed = np.maximum(1e-12 * np.abs(reference), 1e-14)
     assert np.all(np.abs(ours - reference) <= allowed)

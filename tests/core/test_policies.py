@@ -27,11 +27,12 @@ from keeper.core.policies import (
 from keeper.model.errors import BadData
 from keeper.model.flow import Band
 from keeper.model.units import YEAR_S
+from tests.core.books import BARE
+from tests.core.draws import powers
 
 S, SIGMA, AVERSION = 3_000.0, 0.8, 1e-5
 LIQUIDITY = 40_000.0
 HOUR = 3_600 / YEAR_S
-BARE = Optimal(smooth_gamma=False, horizon_guard=False, check_shift=False, gas_regimes=False)
 HERE = Situation(
     price=S,
     sigma=SIGMA,
@@ -61,10 +62,6 @@ STRATEGIES: tuple[Strategy, ...] = (
 def range_delta(price: float, _years: float) -> float:
     """Return the delta of a narrow range, 2950 to 3050."""
     return LIQUIDITY * (1 / sqrt(min(max(price, 2_950.0), 3_050.0)) - 1 / sqrt(3_050.0))
-
-
-def powers(low: int, high: int) -> st.SearchStrategy[float]:
-    return st.floats(low, high).map(lambda exponent: float(10.0**exponent))
 
 
 @st.composite

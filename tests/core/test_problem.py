@@ -11,46 +11,26 @@ from keeper.core import exposure, gas_regime
 from keeper.core.limits import Activity
 from keeper.core.policies import FAR
 from keeper.core.problem import Problem, pose
-from keeper.core.terms import EwmaVolatility, FixedVolatility, Memory, Policy, Terms
-from keeper.model.chain import BlockRef, ChainId
+from keeper.core.terms import EwmaVolatility, Memory
+from keeper.model.chain import ChainId
 from keeper.model.errors import BadData
 from keeper.model.flow import Snapshot, VolState
 from keeper.model.market import Quote
-from keeper.model.position import Concentrated, Linear, VaultState, VenueState
+from keeper.model.position import Linear, VaultState
 from keeper.model.units import GWEI, YEAR_S
-from keeper.sim.world import ASSET, LIMITS
+from keeper.sim.world import ASSET
+from tests.core.books import BLOCK, NOW_S, POLICY, QUIET, QUOTE, RANGE, TERMS, VENUE
 
-NOW_S = 1_700_000_000
-BLOCK = BlockRef(100, "0x" + "ab" * 32, "0x" + "aa" * 32, NOW_S, 20 * GWEI)
-QUOTE = Quote("feed", 2_000.0, NOW_S - 10, 3_600, round_id=1)
 NATIVE = replace(QUOTE, price=2_500.0)
-VENUE = VenueState(
-    size_base=-7.0,
-    open_notional_usd=0.0,
-    pending_funding_usd=0.0,
-    account_value_usd=50_000.0,
-    free_collateral_usd=50_000.0,
-    margin_ratio=None,
-    liquidation_price=None,
-    mark_price=2_000.0,
-    trade_price=2_000.0,
-    index_price=2_000.0,
-    fee_rate=0.001,
-    impact_per_base=1e-5,
-    initial_margin_ratio=0.1,
-)
-RANGE = Concentrated(ASSET, ASSET, liquidity=3_000.0, price_lower=1_500.0, price_upper=2_600.0)
+SHORT = replace(VENUE, size_base=-7.0)
 LEGS = (Linear(ASSET, 10.0), RANGE)
-POLICY = Policy(risk_aversion_per_usd=1e-4, volatility=FixedVolatility(0.8))
-TERMS = Terms("eth", ASSET, POLICY, LIMITS, tip_wei=GWEI)
-QUIET = Memory(Activity(NOW_S * 1_000, None, 0.0), gas_units=800_000, volatility=None)
 SNAPSHOT = Snapshot(
     chain_id=ChainId(31337),
     block=BLOCK,
     vaults={"v": VaultState(LEGS), "w": VaultState((Linear(ASSET, 2.0),))},
     quote=QUOTE,
     native_quote=NATIVE,
-    venue=VENUE,
+    venue=SHORT,
 )
 
 

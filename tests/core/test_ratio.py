@@ -1,4 +1,3 @@
-import csv
 import re
 import runpy
 from math import inf, nan, sqrt
@@ -9,26 +8,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from keeper.core import estimators, ratio
 from keeper.core.alignment import Feed, align
+from keeper.core.arrays import Floats
 from keeper.core.ratio import Estimate, HedgeRatio, Reason, Trust, trusted
 from keeper.model.errors import BadData
+from tests.core.vectors import matrix, quantities
 
-Floats = NDArray[np.float64]
-VECTORS = Path(__file__).parents[1] / "vectors"
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "proxy-hedges.md"
 LST, ETH, BTC, SOL = range(4)
-
-
-def expected() -> dict[str, float]:
-    with (VECTORS / "minvar_ratios.csv").open() as lines:
-        return {row["quantity"]: float(row["value"]) for row in csv.DictReader(lines)}
-
-
-def returns() -> Floats:
-    return np.loadtxt(VECTORS / "returns_synth.csv", delimiter=",", skiprows=1)
 
 
 def split(covariance: Floats, target: int, instruments: list[int]) -> list[float]:
@@ -37,7 +26,7 @@ def split(covariance: Floats, target: int, instruments: list[int]) -> list[float
 
 
 def test_every_row_of_the_vectors_is_reproduced() -> None:
-    table = returns()
+    table = matrix("returns_synth.csv")
     lst, eth = table[:, LST], table[:, ETH]
     pair = ratio.error_correction(np.cumsum(lst), np.cumsum(eth))
     sample = split(estimators.sample_covariance(table), SOL, [ETH, BTC])
@@ -58,12 +47,14 @@ def test_every_row_of_the_vectors_is_reproduced() -> None:
         "ecm step1 cointegrating slope": pair.slope,
         "ecm step2 hedge ratio": pair.estimate.ratio,
         "ecm error-correction coef": pair.correction,
-    } == pytest.approx(expected(), rel=1e-10)
+    } == pytest.approx(quantities("minvar_ratios.csv"), rel=1e-10)
 
 
 def test_shrunk_correlations_keep_the_ratio_that_identity_shrinkage_biases() -> None:
-    shrunk = estimators.shrunk_correlation(returns()).covariance
-    assert split(shrunk, LST, [ETH])[0] == pytest.approx(expected()["ols_lst_on_eth"], abs=0.0015)
+    shrunk = estimators.shrunk_correlation(matrix("returns_synth.csv")).covariance
+    assert split(shrunk, LST, [ETH])[0] == pytest.approx(
+        quantities("minvar_ratios.csv")["ols_lst_on_eth"], abs=0.0015
+    )
 
 
 def test_ols_worked_by_hand() -> None:
@@ -229,7 +220,7 @@ def test_several_instruments_worked_by_hand() -> None:
 
 
 def test_a_target_that_can_be_traded_itself_is_closed() -> None:
-    covariance = estimators.sample_covariance(returns())
+    covariance = estimators.sample_covariance(matrix("returns_synth.csv"))
     found = ratio.least_variance(covariance, [0, 5, 0, 2], [ETH, SOL])
     assert found.usd == pytest.approx([-5, -2])
     assert found.variance_after == pytest.approx(0.0, abs=1e-15)

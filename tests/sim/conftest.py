@@ -45,6 +45,7 @@ def scene() -> Scene:
 
 
 MarketOf = Callable[..., Market]
+SceneOf = Callable[..., Scene]
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def market_of() -> MarketOf:
 
 
 @pytest.fixture
-def spot_scene(market_of: MarketOf) -> Callable[..., Scene]:
+def spot_scene(market_of: MarketOf) -> SceneOf:
     """Ten units of the asset along given prices."""
 
     def make(*prices: float, venue: VenueTerms | None = None, latency: int = 0) -> Scene:

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from math import exp, log, sqrt
 from typing import Any
 
@@ -14,8 +13,8 @@ from keeper.model.units import DAY_S, YEAR_S
 from keeper.sim.accounting import Account, account, course, cvar, drawdown, entropic
 from keeper.sim.backtest import Run, Scene, run
 from keeper.sim.hedge_account import Carry, HedgeAccount, VenueTerms
+from tests.sim.conftest import SceneOf
 
-SceneOf = Callable[..., Scene]
 NOTHING = Run(
     bar=np.array([], dtype=np.int64),
     units=np.array([]),
@@ -114,6 +113,14 @@ def test_what_limits_must_leave_room_for(spot_scene: SceneOf) -> None:
     assert seen(apart, replace(made, bar=np.array([0, 2]))).needs.gas_day_usd == pytest.approx(7)
     ruined = replace(scene, venue=VenueTerms(collateral_usd=900.0))
     assert seen(ruined, made).needs.leverage_x is None
+
+
+def test_a_day_of_gas_counts_what_refused_orders_paid(spot_scene: SceneOf) -> None:
+    scene = spot_scene(2_000.0, 2_100.0, 2_000.0, 2_000.0)
+    made = one_trade(messages=3, lost=((1, 4.0), (2, 3.0)))
+    assert seen(scene, made).needs.gas_day_usd == pytest.approx(5 + 4 + 3)
+    apart = replace(scene, market=replace(scene.market, at_s=DAY_S * np.arange(4)))
+    assert seen(apart, made).needs.gas_day_usd == pytest.approx(5 + 4)
 
 
 def test_the_parts_add_up_to_vault_and_hedge_and_costs(scene: Scene, terms: Terms) -> None:

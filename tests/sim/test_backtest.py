@@ -8,8 +8,7 @@ from keeper.core.decide import EwmaVolatility, Memory, Terms, decide
 from keeper.model.flow import Decision, Hold, Rebalance, Snapshot
 from keeper.sim.backtest import Run, Scene, gas_states, gas_usd, hedges, run, volatility_states
 from keeper.sim.hedge_account import VenueTerms
-
-SceneOf = Callable[..., Scene]
+from tests.sim.conftest import SceneOf
 
 
 def orders(*units: float, worst: tuple[float, float] = (0.0, 1e9)) -> Callable[..., Decision]:

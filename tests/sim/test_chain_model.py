@@ -85,6 +85,17 @@ def test_miners_choose_among_what_anybody_took_and_nobody_mines_below_the_base_f
     assert chain.pool == ()
 
 
+def test_a_pool_that_forgot_is_reminded_of_what_is_not_mined() -> None:
+    chain = ChainModel()
+    chain.submit(order())
+    chain.mine()
+    chain.submit(order(1))
+    chain.forget()
+    chain.remind()
+    assert [one.tx.nonce for one in chain.pool] == [1]
+    assert chain.net() == chain.weather.delta + chain.head.position == 7.0
+
+
 def test_a_nonce_above_a_gap_waits_and_a_block_takes_several_in_a_row() -> None:
     chain = ChainModel()
     chain.submit(order(1))

@@ -1,5 +1,3 @@
-from collections.abc import Callable
-
 import pytest
 from msgspec.structs import replace
 
@@ -12,6 +10,7 @@ from keeper.sim.fast import run_fast
 from keeper.sim.hedge_account import VenueTerms
 from keeper.sim.rivals import FAMILIES, Rival
 from keeper.sim.sweep import Here, Task
+from tests.sim.conftest import SceneOf
 
 NOBODY = Rival("", Optimal(), 1.0)
 
@@ -55,7 +54,7 @@ def test_a_rival_is_the_live_decision_at_every_bar(
 
 
 def test_an_account_without_margin_is_liquidated_in_a_comparison(
-    spot_scene: Callable[..., Scene], terms: Terms
+    spot_scene: SceneOf, terms: Terms
 ) -> None:
     poor = VenueTerms(collateral_usd=5_000.0)
     scene = spot_scene(2_000.0, 2_300.0, 2_600.0, 2_300.0, venue=poor)

@@ -1,5 +1,3 @@
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from msgspec.structs import replace
@@ -20,6 +18,7 @@ from keeper.core.policies import (
 )
 from keeper.sim.backtest import Scene, costs_along, gas_states
 from keeper.sim.edges import Looks, edges, looks_along, sigmas
+from tests.sim.conftest import SceneOf
 
 STRATEGIES: tuple[Strategy, ...] = (
     Optimal(),
@@ -101,5 +100,5 @@ def test_dear_gas_that_is_known_to_end_makes_the_band_wider(scene: Scene, terms:
     assert waits[0] == ignores[0]
 
 
-def test_gas_that_never_moves_has_no_levels(spot_scene: Callable[..., Scene], terms: Terms) -> None:
+def test_gas_that_never_moves_has_no_levels(spot_scene: SceneOf, terms: Terms) -> None:
     assert looks_along(spot_scene(2_000.0, 2_100.0), terms).gas is None

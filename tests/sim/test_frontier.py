@@ -13,20 +13,11 @@ from keeper.core.policies import (
     WhalleyWilmott,
     policy_of,
 )
-from keeper.sim.claims import liquidity_range, short_straddle
+from keeper.sim.claims import short_straddle
 from keeper.sim.frontier import Clock, Following, Table, ratio, simulate, tabulated, trades
 from keeper.sim.optimum import Problem, Region, Rule, cost_of, lattice_of, look_at, solve
+from tests.sim.problems import RANGE
 
-RANGE = Problem(
-    claim=liquidity_range(spot=3_000.0, width=1.25, worth_usd=1e6),
-    spot=3_000.0,
-    sigma=0.8,
-    years=30 / 365,
-    checks=60,
-    risk_aversion=1e-5,
-    fixed_usd=5.0,
-    fee_rate=6e-4,
-)
 STRADDLE = replace(RANGE, claim=short_straddle(spot=3_000.0, sigma=0.8, notional_usd=1e6))
 
 

@@ -20,7 +20,12 @@ def market() -> Market:
 def test_it_knows_how_long_it_lasts() -> None:
     assert market().bars == 3
     assert market().years == pytest.approx(2 / 8_760)
-    assert market().step_years == pytest.approx([1 / 8_760, 1 / 8_760])
+    assert market().step_s == 3_600
+
+
+def test_its_step_is_the_shortest_one_since_a_gap_is_none() -> None:
+    gap = np.array([0, 86_400, 90_000], dtype=np.int64)
+    assert replace(market(), at_s=gap).step_s == 3_600
 
 
 def test_a_part_of_it_is_a_market() -> None:

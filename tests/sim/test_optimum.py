@@ -6,12 +6,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import ArrayLike
 
+from keeper.core.arrays import Floats
 from keeper.core.band import optimal_band
 from keeper.core.policies import Always, Never, Optimal, WhalleyWilmott
 from keeper.model.errors import BadData
-from keeper.sim.claims import Floats, liquidity_range
 from keeper.sim.frontier import Following, Table
 from keeper.sim.optimum import Lattice, Problem, cost_of, solve
+from tests.sim.problems import RANGE
 
 
 class Bent(Struct, frozen=True):
@@ -25,18 +26,6 @@ class Bent(Struct, frozen=True):
 
     def gamma(self, years_left: ArrayLike, prices: Floats) -> Floats:
         return np.full_like(prices, self.bend) + 0.0 * np.asarray(years_left)
-
-
-SMALL = Problem(
-    claim=liquidity_range(spot=3_000.0, width=1.25, worth_usd=1e6),
-    spot=3_000.0,
-    sigma=0.8,
-    years=30 / 365,
-    checks=60,
-    risk_aversion=1e-5,
-    fixed_usd=5.0,
-    fee_rate=6e-4,
-)
 
 
 def by_brute_force(problem: Problem, lattice: Lattice, grid: Floats, per_sd: int) -> float:
@@ -72,7 +61,7 @@ def by_brute_force(problem: Problem, lattice: Lattice, grid: Floats, per_sd: int
 
 @pytest.mark.parametrize("fixed_usd", [0.0, 5.0, 500.0])
 def test_it_is_the_least_over_every_trade_from_every_state(fixed_usd: float) -> None:
-    problem = replace(SMALL, checks=3, fixed_usd=fixed_usd, risk_aversion=1e-4)
+    problem = replace(RANGE, checks=3, fixed_usd=fixed_usd, risk_aversion=1e-4)
     found = solve(problem, hedges=17, per_sd=1)
     delta = problem.claim.delta(0.0, found.lattice.prices(0))
     grid = np.linspace(-delta.max(), -delta.min(), 17)
@@ -120,31 +109,31 @@ def test_far_from_the_end_its_band_and_cost_are_those_of_the_closed_form(
 
 
 def test_the_cost_of_its_own_region_is_its_cost() -> None:
-    found = solve(SMALL, per_sd=4)
-    again = cost_of(SMALL, found.lattice, Table(found.region))
+    found = solve(RANGE, per_sd=4)
+    again = cost_of(RANGE, found.lattice, Table(found.region))
     assert again == pytest.approx(found.cost_usd, rel=1e-4)
 
 
 @pytest.mark.parametrize("strategy", [Optimal(), WhalleyWilmott(), Always(), Never()], ids=str)
 def test_no_policy_costs_less(strategy: Optimal | WhalleyWilmott | Always | Never) -> None:
-    found = solve(SMALL, per_sd=4)
-    cost = cost_of(SMALL, found.lattice, Following(SMALL, strategy))
+    found = solve(RANGE, per_sd=4)
+    cost = cost_of(RANGE, found.lattice, Following(RANGE, strategy))
     assert cost > found.cost_usd
     assert (cost < 1.02 * found.cost_usd) == isinstance(strategy, Optimal)
 
 
 def test_a_finer_grid_hardly_changes_it() -> None:
-    coarse, fine = solve(SMALL, hedges=301, per_sd=4), solve(SMALL, hedges=901, per_sd=6)
+    coarse, fine = solve(RANGE, hedges=301, per_sd=4), solve(RANGE, hedges=901, per_sd=6)
     assert coarse.cost_usd == pytest.approx(fine.cost_usd, rel=2e-3)
 
 
 def test_what_costs_nothing_is_hedged_at_every_look() -> None:
-    free = replace(SMALL, fixed_usd=0.0, fee_rate=0.0)
-    assert solve(free).cost_usd < 1e-2 * solve(SMALL).cost_usd
+    free = replace(RANGE, fixed_usd=0.0, fee_rate=0.0)
+    assert solve(free).cost_usd < 1e-2 * solve(RANGE).cost_usd
 
 
 def test_what_costs_a_fortune_is_not_hedged() -> None:
-    dear = replace(SMALL, fixed_usd=1e9)
+    dear = replace(RANGE, fixed_usd=1e9)
     found = solve(dear)
     never = cost_of(dear, found.lattice, Following(dear, Never()))
     assert found.cost_usd == pytest.approx(never, rel=1e-9)
@@ -155,9 +144,9 @@ def test_what_costs_a_fortune_is_not_hedged() -> None:
 )
 def test_a_problem_that_is_none_is_refused(change: dict[str, float]) -> None:
     with pytest.raises(BadData, match="the optimum needs"):
-        solve(replace(SMALL, **change))
+        solve(replace(RANGE, **change))
 
 
 def test_a_claim_that_does_not_move_needs_no_hedge() -> None:
     with pytest.raises(BadData, match="nothing to hedge"):
-        solve(replace(SMALL, claim=Bent(bend=0.0, middle=0.0)))
+        solve(replace(RANGE, claim=Bent(bend=0.0, middle=0.0)))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keeper.sim.market import Floats
+from keeper.core.arrays import Floats
 from keeper.sim.skipping import BLOCK, Edges, Finder, band_trades, clock_trades
 
 

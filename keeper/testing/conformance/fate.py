@@ -19,7 +19,7 @@ from keeper.model.events import (
     Signed,
 )
 from keeper.model.flow import Progress, Status
-from keeper.model.units import DAY_S
+from keeper.model.units import DAY_S, HOUR_S, MS_PER_S
 from keeper.ports.acting import Journal
 from keeper.testing.conformance.journal_events import (
     ACCOUNT,
@@ -70,7 +70,7 @@ class FateConformance:
     def test_t9_reverts_are_counted_for_an_hour_and_since_the_last_halt(
         self, journal: Journal
     ) -> None:
-        hour_ms = 3_600_000
+        hour_ms = HOUR_S * MS_PER_S
         lives: tuple[tuple[Status, int, int], ...] = (
             ("failed", 9, hour_ms + 1), ("failed", 9, hour_ms), ("out_of_gas", 9, 5),
             ("failed", 0, 4), ("done", 9, 3),
@@ -89,8 +89,8 @@ class FateConformance:
     def test_t10_gas_that_ran_out_is_remembered_for_a_day(self, journal: Journal) -> None:
         journal.append(Intended(an_intent(), NOW_MS))
         journal.append(Settled(an_outcome(an_intent(), "out_of_gas", gas_used=9), NOW_MS))
-        assert journal.history("eth", NOW_MS + DAY_S * 1_000).ran_out_of_gas
-        assert not journal.history("eth", NOW_MS + DAY_S * 1_000 + 1).ran_out_of_gas
+        assert journal.history("eth", NOW_MS + DAY_S * MS_PER_S).ran_out_of_gas
+        assert not journal.history("eth", NOW_MS + DAY_S * MS_PER_S + 1).ran_out_of_gas
         assert not journal.history("btc", NOW_MS).ran_out_of_gas
 
     def test_an_order_and_the_newest_of_it_stay_with_their_intent(self, journal: Journal) -> None:

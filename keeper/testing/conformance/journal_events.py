@@ -19,6 +19,7 @@ from keeper.model.flow import (
     Status,
     VolState,
 )
+from keeper.model.units import MS_PER_S
 
 ACCOUNT = Address("0x00000000000000000000000000000000DeaDBeef")
 OTHER_ACCOUNT = Address("0x000000000000000000000000000000000000dEaD")
@@ -27,7 +28,7 @@ BLOCK = BlockRef(
     number=1_000,
     hash="0x" + "aa" * 32,
     parent_hash="0x" + "bb" * 32,
-    timestamp_s=NOW_MS // 1_000,
+    timestamp_s=NOW_MS // MS_PER_S,
     base_fee_wei=10**9,
 )
 

@@ -1,5 +1,6 @@
 """What becomes of a notification: told, told twice, told later, told wrong, or not at all."""
 
+from collections import deque
 from typing import Any, Final
 
 import msgspec
@@ -21,6 +22,7 @@ Notice = dict[str, Any]
 """An `eth_subscription` object as the node sent it."""
 
 _REMEMBERED: Final = 1024
+"""Notifications of each subscription: a greater lag shows none."""
 
 
 class Notices:
@@ -29,13 +31,15 @@ class Notices:
     def __init__(self, chooser: Chooser) -> None:
         self._chooser = chooser
         self._held: list[Notice] = []
-        self._heads: list[Notice] = []
+        self._past: dict[str, deque[Notice]] = {}
+        """By subscription, what the node has sent so far."""
 
     def arrive(self, kind: str, notice: Notice) -> tuple[float, list[Notice]]:
         """Return how long to wait in seconds, and what to tell then.
 
         *kind* is what was subscribed to: newHeads, logs, newPendingTransactions.
         """
+        self._remember(notice)
         struck = self._chooser.strike(f"@{kind}", [notice["params"].get("result")])
         faults = [strike.fault for strike in struck]
         wait_s = sum(
@@ -51,13 +55,12 @@ class Notices:
         return wait_s, shown + late
 
     def _shown(self, faults: list[Fault], notice: Notice) -> list[Notice]:
-        shown = [notice]
+        # First what the node says, then what becomes of it on the way.
+        shown = self._as_of(sum(fault.lag for fault in faults if isinstance(fault, Stale)), notice)
         for fault in faults:
             match fault:
                 case Drop():
                     return []
-                case Stale():
-                    shown = [late for one in shown for late in self._as_of(fault.lag, one)]
                 case Mutate():
                     shown = [_mutated(fault, one) for one in shown]
                 case Duplicate():
@@ -68,10 +71,14 @@ class Notices:
                     pass
         return shown
 
+    def _remember(self, notice: Notice) -> None:
+        name = notice["params"]["subscription"]
+        self._past.setdefault(name, deque(maxlen=_REMEMBERED)).append(notice)
+
     def _as_of(self, lag: int, notice: Notice) -> list[Notice]:
-        """Return what was new *lag* notifications ago."""
-        self._heads = [*self._heads[-_REMEMBERED:], notice]
-        return [self._heads[-1 - lag]] if len(self._heads) > lag else []
+        """Return what was new to the subscription *lag* notifications ago."""
+        past = self._past[notice["params"]["subscription"]]
+        return [past[-1 - lag]] if len(past) > lag else []
 
 
 def _mutated(fault: Mutate, notice: Notice) -> Notice:

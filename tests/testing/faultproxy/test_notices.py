@@ -18,8 +18,9 @@ from keeper.testing.faultproxy.rules import (
 )
 
 
-def notice(about: Any) -> Any:
-    return {"method": "eth_subscription", "params": {"subscription": "0x1", "result": about}}
+def notice(about: Any, subscription: str = "0x1") -> Any:
+    params = {"subscription": subscription, "result": about}
+    return {"method": "eth_subscription", "params": params}
 
 
 def told(fault: Fault, heads: list[Any], kind: str = "newHeads") -> list[Any]:
@@ -43,6 +44,22 @@ def told(fault: Fault, heads: list[Any], kind: str = "newHeads") -> list[Any]:
 )
 def test_heads_are_missing_doubled_late_or_wrong(fault: Fault, heads: list[int]) -> None:
     assert told(fault, [1, 2, 3]) == heads
+
+
+def test_a_head_is_as_old_as_the_lag_says_whichever_heads_were_struck_before() -> None:
+    late = Stale(method="@newHeads", lag=2, after=3, times=1)
+    assert told(late, [1, 2, 3, 4, 5]) == [1, 2, 3, 2, 5]
+
+
+def test_each_subscription_lags_by_its_own_news() -> None:
+    notices = Notices(Chooser(0, (Stale(method="@*", lag=1),)))
+    arrived = [(block, about) for block in (1, 2, 3) for about in ("newHeads", "logs")]
+    seen = [
+        one["params"]
+        for block, about in arrived
+        for one in notices.arrive(about, notice(block, subscription=about))[1]
+    ]
+    assert [(one["result"], one["subscription"]) for one in seen] == arrived[:4]
 
 
 def test_a_log_is_told_and_then_taken_back() -> None:

@@ -93,15 +93,16 @@ class PostgresJournal:
 
         """
         opened = cls.contending(config, chain_id, candidate, adopt=adopt)
-        if opened.hold() is None:
-            obstacle = opened.obstacle()
-            opened.close()
-            raise ConfigError(
-                "another keeper acts on this journal",
-                shard=opening.name_of(chain_id, config.account),
-                reason=obstacle,
-                remedy="stop that one first, or wait until its lease is over",
-            )
+        with contextlib.ExitStack() as unless_it_leads:
+            unless_it_leads.callback(opened.close)
+            if opened.hold() is None:
+                raise ConfigError(
+                    "another keeper acts on this journal",
+                    shard=opening.name_of(chain_id, config.account),
+                    reason=opened.obstacle(),
+                    remedy="stop that one first, or wait until its lease is over",
+                )
+            unless_it_leads.pop_all()
         return opened
 
     @classmethod

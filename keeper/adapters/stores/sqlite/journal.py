@@ -120,16 +120,17 @@ class SqliteJournal:
 
         """
         opened = cls.contending(path, chain_id, terms, keep_holds_s=keep_holds_s)
-        if opened.hold() is None:
-            obstacle = opened.obstacle()
-            opened.close()
-            raise ConfigError(
-                "another keeper acts on this journal",
-                path=path,
-                pid=FileLock(Path(path)).last_holder(),
-                reason=obstacle,
-                remedy="stop that one first, or give each keeper its own key and journal",
-            )
+        with contextlib.ExitStack() as unless_it_leads:
+            unless_it_leads.callback(opened.close)
+            if opened.hold() is None:
+                raise ConfigError(
+                    "another keeper acts on this journal",
+                    path=path,
+                    pid=FileLock(Path(path)).last_holder(),
+                    reason=opened.obstacle(),
+                    remedy="stop that one first, or give each keeper its own key and journal",
+                )
+            unless_it_leads.pop_all()
         return opened
 
     @classmethod

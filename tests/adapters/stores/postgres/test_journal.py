@@ -4,11 +4,15 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 
+import psycopg
 import pytest
+from msgspec.structs import replace
 
 from keeper.adapters.stores.postgres.config import PostgresConfig
 from keeper.adapters.stores.postgres.journal import PostgresJournal
+from keeper.adapters.stores.postgres.link import Link
 from keeper.model.chain import ChainId
+from keeper.model.errors import Transient
 from keeper.model.lease import Candidate
 from keeper.ports.acting import Journal
 from keeper.testing.conformance.store import StoreConformance
@@ -66,3 +70,23 @@ class TestPostgresJournal(StoreConformance):
             f"append_for_ever(PostgresJournal.acting(config, {CHAIN}, Candidate('me')))"
         )
         return (sys.executable, "-c", program)
+
+
+def test_a_lease_that_cannot_be_asked_for_gives_the_connection_back(
+    config: PostgresConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with PostgresJournal.acting(config, CHAIN, ME):
+        pass
+    closed: list[Link] = []
+    close = Link.close
+
+    def note(link: Link) -> None:
+        closed.append(link)
+        close(link)
+
+    monkeypatch.setattr(Link, "close", note)
+    with psycopg.connect(config.url.reveal()) as hog:
+        hog.execute("SELECT 1 FROM keeper_fleet.lease FOR UPDATE")
+        with pytest.raises(Transient, match="is busy"):
+            PostgresJournal.acting(replace(config, answer_s=0.2), CHAIN, ME)
+    assert len(closed) == 1

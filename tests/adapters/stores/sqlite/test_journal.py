@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from keeper.adapters.stores.sqlite import SqliteJournal, journal, opening, reading
+from keeper.adapters.stores.sqlite.lease import FileLock, LeaseRow
 from keeper.model.chain import ChainId
 from keeper.model.errors import ConfigError, Fatal, Stopped, Transient
 from keeper.model.events import Halted, Intended, Resumed, Settled, Signed
@@ -276,3 +277,17 @@ def test_a_failed_opening_frees_the_lock(path: Path) -> None:
         SqliteJournal.acting(path, ChainId(1))
     with SqliteJournal.acting(path, CHAIN):
         pass
+
+
+def test_a_lease_that_cannot_be_asked_for_frees_the_lock(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(_row: LeaseRow) -> None:
+        raise Transient("the journal is locked by another process")
+
+    monkeypatch.setattr(LeaseRow, "hold", busy)
+    with pytest.raises(Transient):
+        SqliteJournal.acting(path, CHAIN)
+    lock = FileLock(path)
+    assert lock.take()
+    lock.release()

@@ -37,7 +37,7 @@ def look(url: Secret, *, patience_s: float) -> tuple[Shard, ...]:
 
 
 def _shard(link: Link, tenure: Tenure, schema: str) -> Shard:
-    inside = link.scratch(schema)
+    inside = link.on(schema)
     try:
         ((count,),) = inside.rows("SELECT count(*) FROM {s}.intent WHERE status IS NULL")
         rows = inside.rows(_TURN)

@@ -192,8 +192,8 @@ def verify(link: Link, genesis: Tip, chain_id: ChainId) -> Proof:
 
 def _replay(link: Link, genesis: Tip, chain_id: ChainId) -> Proof:
     link.execute("SELECT pg_advisory_xact_lock(%s)", (opening.ONE_AT_A_TIME,))
-    scratch = link.scratch(SCRATCH)
-    opening.migrate(scratch, SCRATCH, opening.STEPS)
+    scratch = link.on(SCRATCH)
+    opening.migrate(scratch, opening.STEPS)
     tip = genesis
     for seq, data, chained in link.execute("SELECT seq, data, hash FROM {s}.event ORDER BY seq"):
         if tip.follow(data.encode()) != Tip(seq, chained):

@@ -45,7 +45,7 @@ def beside(journal: PostgresJournal, config: PostgresConfig) -> Iterator[Postgre
 
 def meddle(journal: PostgresJournal, statement: str) -> None:
     """Change a row the way only a superuser could: no trigger, no foreign key."""
-    with psycopg.connect(journal._link._url.reveal()) as connection:
+    with psycopg.connect(journal._link._session._url.reveal()) as connection:
         connection.execute("SET LOCAL session_replication_role = replica")
         connection.execute(f'SET LOCAL search_path = "{journal._link.schema}"')
         connection.execute(statement)

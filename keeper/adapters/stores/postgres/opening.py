@@ -117,9 +117,10 @@ def migrate(link: Link, steps: tuple[str, ...]) -> None:
             link.execute("CREATE SCHEMA {s}")
         link.execute("CREATE TABLE {s}.version (version INT NOT NULL)")
         link.execute("INSERT INTO {s}.version VALUES (0)")
+    # First, because it waits for whoever is comparing these tables with the log.
+    link.execute("UPDATE {s}.version SET version = %s", (len(steps),))
     for step in steps[version:]:
         link.script(files(__package__).joinpath(step).read_text(encoding="utf-8"))
-    link.execute("UPDATE {s}.version SET version = %s", (len(steps),))
 
 
 def _refuse_newer(link: Link, version: int, steps: tuple[str, ...]) -> None:

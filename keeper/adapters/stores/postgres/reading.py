@@ -20,6 +20,8 @@ from keeper.model.units import DAY_S, HOUR_S
 from keeper.ports.acting import History, Open
 
 SCRATCH: Final = "keeper_replayed"
+REPLAYING: Final = opening.ONE_AT_A_TIME + 1
+"""The advisory lock under which that schema is used; its own, for no start waits for a replay."""
 VOLATILITY: Final = msgspec.json.Decoder(VolState)
 GAS: Final = msgspec.json.Decoder(GasState)
 
@@ -191,7 +193,8 @@ def verify(link: Link, genesis: Tip, chain_id: ChainId) -> Proof:
 
 
 def _replay(link: Link, genesis: Tip, chain_id: ChainId) -> Proof:
-    link.execute("SELECT pg_advisory_xact_lock(%s)", (opening.ONE_AT_A_TIME,))
+    link.execute("SELECT pg_advisory_xact_lock(%s)", (REPLAYING,))
+    link.execute("SELECT version FROM {s}.version FOR SHARE")  # until the end it stays that one
     scratch = link.on(SCRATCH)
     opening.migrate(scratch, opening.STEPS)
     tip = genesis

@@ -1,17 +1,21 @@
 """What people read is what was written, and an edited journal does not verify."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 from msgspec.structs import replace
 
+from keeper.adapters.event_log import Tip
 from keeper.adapters.stores.postgres import journal as module
+from keeper.adapters.stores.postgres import opening, reading, writing
 from keeper.adapters.stores.postgres.config import PostgresConfig
 from keeper.adapters.stores.postgres.journal import PostgresJournal
+from keeper.adapters.stores.postgres.link import Link
 from keeper.model.chain import ChainId
-from keeper.model.errors import BadData, Fatal
-from keeper.model.events import Adopted, Decided, Halted, Intended, Resumed, Settled, Signed
+from keeper.model.errors import BadData, Fatal, Transient
+from keeper.model.events import Adopted, Decided, Event, Halted, Intended, Resumed, Settled, Signed
 from keeper.model.lease import Candidate
 from keeper.model.records import Record, Totals
 from keeper.testing.conformance.journal_events import (
@@ -169,6 +173,56 @@ def test_a_log_with_good_hashes_that_tells_of_a_double_does_not_verify(
     journal.append(Intended(an_intent(1), NOW_MS), Intended(an_intent(2), NOW_MS))
     with pytest.raises(Fatal, match="contradicts those before it"):
         journal.verify()
+
+
+def in_the_middle(monkeypatch: pytest.MonkeyPatch, do: Callable[[], None]) -> None:
+    """Let something happen while a journal is replayed, before its first event."""
+
+    def write(link: Link, tip: Tip, event: Event, data: bytes, chain_id: ChainId) -> Tip:
+        if link.schema == reading.SCRATCH and tip.seq == 0:
+            do()
+        return written(link, tip, event, data, chain_id)
+
+    written = writing.write
+    monkeypatch.setattr(writing, "write", write)
+
+
+def test_no_start_waits_for_a_journal_that_is_verified(
+    journal: PostgresJournal, config: PostgresConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurried = replace(config, answer_s=0.3)
+
+    def start() -> None:
+        for shard in (hurried, replace(hurried, account=OTHER_ACCOUNT)):
+            PostgresJournal.contending(shard, CHAIN, Candidate("other")).close()
+
+    journal.append(*a_life(an_intent(), 0))
+    in_the_middle(monkeypatch, start)
+    assert journal.verify().events == 4
+
+
+def test_no_table_is_changed_while_it_is_compared_with_the_log(
+    journal: PostgresJournal,
+    config: PostgresConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "next.sql").write_text("ALTER TABLE slot ADD COLUMN later INT")
+    waited: list[Transient] = []
+
+    def upgrade() -> None:
+        with monkeypatch.context() as newer:
+            newer.setattr(opening, "STEPS", (*opening.STEPS, "next.sql"))
+            newer.setattr(opening, "files", lambda _package: tmp_path)
+            with pytest.raises(Transient, match="is busy") as caught:
+                PostgresJournal.contending(replace(config, answer_s=0.3), CHAIN, Candidate("newer"))
+        waited.append(caught.value)
+
+    journal.append(*a_life(an_intent(), 0))
+    journal.let_go()
+    in_the_middle(monkeypatch, upgrade)
+    assert journal.verify().events == 4
+    assert waited
 
 
 def test_an_event_of_an_unknown_shape_is_bad_data(journal: PostgresJournal) -> None:

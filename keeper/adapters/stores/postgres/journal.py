@@ -12,7 +12,7 @@ from threading import RLock
 from types import TracebackType
 from typing import Final, Self
 
-from keeper.adapters.event_log import ENCODER, Tip, decode
+from keeper.adapters.event_log import ENCODER, Tip
 from keeper.adapters.stores.postgres import lease as leases
 from keeper.adapters.stores.postgres import opening, reading, writing
 from keeper.adapters.stores.postgres.config import PostgresConfig
@@ -205,12 +205,7 @@ class PostgresJournal:
 
     def halted(self) -> str | None:
         with self._ready():
-            rows = self._link.rows(
-                "SELECT seq, data FROM {s}.event WHERE kind IN ('Halted', 'Resumed')"
-                " ORDER BY seq DESC LIMIT 1"
-            )
-        turn = decode(rows[0][1], rows[0][0]) if rows else None
-        return turn.reason if isinstance(turn, Halted) else None
+            return reading.read_halted(self._link)
 
     def requests(self) -> tuple[Request, ...]:
         with self._ready():

@@ -13,7 +13,7 @@ from keeper.adapters.stores.postgres import opening, writing
 from keeper.adapters.stores.postgres.link import Link, Row
 from keeper.model.chain import Address, ChainId
 from keeper.model.errors import BadData
-from keeper.model.events import Decided
+from keeper.model.events import Decided, Halted
 from keeper.model.flow import GasState, VolState
 from keeper.model.records import Entry, Proof, Record, Totals
 from keeper.model.units import DAY_S, HOUR_S
@@ -127,6 +127,16 @@ def read_history(link: Link, book: str, now_ms: int) -> History:
         reverts_1h=reverts,
         ran_out_of_gas=dry,
     )
+
+
+def read_halted(link: Link) -> str | None:
+    """Return why trading is stopped, or None."""
+    rows = link.rows(
+        "SELECT data, seq FROM {s}.event WHERE kind IN ('Halted', 'Resumed')"
+        " ORDER BY seq DESC LIMIT 1"
+    )
+    turn = decode(*rows[0]) if rows else None
+    return turn.reason if isinstance(turn, Halted) else None
 
 
 def read_decisions(link: Link, book: str | None, last: int) -> tuple[Decided, ...]:

@@ -16,13 +16,13 @@ from keeper.adapters.event_log import ENCODER, Tip
 from keeper.adapters.stores.postgres import lease as leases
 from keeper.adapters.stores.postgres import opening, reading, writing
 from keeper.adapters.stores.postgres.config import PostgresConfig
-from keeper.adapters.stores.postgres.lease import LeaseRow, Terms
+from keeper.adapters.stores.postgres.lease import LeaseRow
 from keeper.adapters.stores.postgres.link import CommitLost, Link
 from keeper.model.chain import Address, ChainId
 from keeper.model.errors import ConfigError, Fatal, Transient, Uncertain
 from keeper.model.events import Decided, Event, Halted, Resumed
 from keeper.model.flow import Command, Hold
-from keeper.model.lease import Candidate, Tenure
+from keeper.model.lease import Candidate, Tenure, Terms
 from keeper.model.records import Entry, Proof, Record, Totals
 from keeper.ports.acting import History, Open, Request
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 from keeper.adapters.candidacy import candidate
 from keeper.adapters.event_log import ENCODER, decode
 from keeper.adapters.stores.sqlite import opening, reading, writing
-from keeper.adapters.stores.sqlite.lease import FileLock, LeaseRow, Terms, read_tenure
+from keeper.adapters.stores.sqlite.lease import FileLock, LeaseRow, read_tenure
 from keeper.model.chain import Address, ChainId
 from keeper.model.errors import ConfigError, Fatal, KeeperError
 from keeper.model.events import (
@@ -30,7 +30,7 @@ from keeper.model.events import (
     Signed,
 )
 from keeper.model.flow import Command, GasState, Hold, VolState
-from keeper.model.lease import Tenure
+from keeper.model.lease import LEASE_S, Tenure, Terms
 from keeper.model.records import Entry, Proof, Record, Totals
 from keeper.model.units import DAY_S, HOUR_S
 from keeper.ports.acting import History, Open, Request
@@ -53,7 +53,7 @@ class SqliteJournal:
 
         path: str = "keeper.db"
         """Relative to the directory of keeper.toml."""
-        lease_s: float = 15.0
+        lease_s: float = LEASE_S
         """How long a keeper that hangs still leads; one that died is followed at once."""
         keep_holds_s: int = KEEP_HOLDS_S
         """How long decisions that changed nothing are kept; what was acted on is kept for ever."""

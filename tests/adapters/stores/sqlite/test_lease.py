@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from keeper.adapters.stores.sqlite import SqliteJournal
-from keeper.adapters.stores.sqlite.lease import FileLock, Terms, lock_path
+from keeper.adapters.stores.sqlite.lease import FileLock, lock_path
 from keeper.model.chain import ChainId
 from keeper.model.errors import ConfigError, Fenced, Transient
 from keeper.model.events import Halted
-from keeper.model.lease import Candidate
+from keeper.model.lease import Candidate, Terms
 from keeper.testing.conformance.journal_events import NOW_MS
 from keeper.testing.conformance.lease import (
     FIRST,

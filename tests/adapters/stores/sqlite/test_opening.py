@@ -11,11 +11,11 @@ import pytest
 
 from keeper.adapters.event_log import ENCODER
 from keeper.adapters.stores.sqlite import SqliteJournal, opening, writing
-from keeper.adapters.stores.sqlite.lease import FileLock, Terms
+from keeper.adapters.stores.sqlite.lease import FileLock
 from keeper.model.chain import ChainId
 from keeper.model.errors import ConfigError, Fatal, Stopped
 from keeper.model.events import Halted, Intended, Settled, Signed
-from keeper.model.lease import Candidate
+from keeper.model.lease import Candidate, Terms
 from keeper.ports.acting import Open
 from keeper.testing.conformance.journal_events import (
     a_hold,

@@ -1,8 +1,7 @@
 """The conformance suite on a real server, and what only a server has: others, and lost answers."""
 
-import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import psycopg
 import pytest
@@ -14,47 +13,20 @@ from keeper.adapters.stores.postgres.link import Link
 from keeper.model.chain import ChainId
 from keeper.model.errors import Transient
 from keeper.model.lease import Candidate
-from keeper.ports.acting import Journal
+from keeper.ports.acting import Archive
 from keeper.testing.conformance.store import StoreConformance
 
 CHAIN = ChainId(31337)
 ME = Candidate("me")
 
 
-class Reopener:
-    """Opens one shard again and again, as one process after another would."""
-
-    def __init__(self, config: PostgresConfig) -> None:
-        self.config = config
-        self.current: PostgresJournal | None = None
-
-    def __call__(self) -> PostgresJournal:
-        self.close()
-        self.current = PostgresJournal.acting(self.config, CHAIN, ME)
-        return self.current
-
-    def close(self) -> None:
-        if self.current is not None:
-            self.current.close()
-            self.current = None
-
-
 class TestPostgresJournal(StoreConformance):
     @pytest.fixture
-    def reopener(self, config: PostgresConfig) -> Iterator[Reopener]:
-        with contextlib.closing(Reopener(config)) as reopener:
-            yield reopener
+    def open_it(self, config: PostgresConfig) -> Callable[[], Archive]:
+        return lambda: PostgresJournal.acting(config, CHAIN, ME)
 
     @pytest.fixture
-    def reopen(self, reopener: Reopener) -> Callable[[], Journal]:
-        return reopener
-
-    @pytest.fixture
-    def close(self, reopener: Reopener) -> Callable[[], None]:
-        return reopener.close
-
-    @pytest.fixture
-    def open_second(self, config: PostgresConfig) -> Callable[[], Journal]:
+    def open_second(self, config: PostgresConfig) -> Callable[[], Archive]:
         return lambda: PostgresJournal.acting(config, CHAIN, Candidate("another"))
 
     @pytest.fixture

@@ -13,7 +13,7 @@ from keeper.adapters.stores.sqlite.lease import FileLock, LeaseRow
 from keeper.model.chain import ChainId
 from keeper.model.errors import ConfigError, Fatal, Transient
 from keeper.model.events import Halted, Intended, Settled, Signed
-from keeper.ports.acting import Journal
+from keeper.ports.acting import Archive
 from keeper.testing.conformance.journal_events import (
     ACCOUNT,
     NOW_MS,
@@ -27,24 +27,6 @@ from keeper.testing.conformance.store import StoreConformance
 
 CHAIN = ChainId(31337)
 DAY_MS = 24 * 3600 * 1_000
-
-
-class Reopener:
-    """Opens one path again and again, as one process after another would."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.current: SqliteJournal | None = None
-
-    def __call__(self) -> SqliteJournal:
-        self.close()
-        self.current = SqliteJournal.acting(self.path, CHAIN)
-        return self.current
-
-    def close(self) -> None:
-        if self.current is not None:
-            self.current.close()
-            self.current = None
 
 
 @pytest.fixture
@@ -67,21 +49,12 @@ def beside(acting: SqliteJournal, path: Path) -> Iterator[SqliteJournal]:
 
 class TestSqliteJournal(StoreConformance):
     @pytest.fixture
-    def reopener(self, path: Path) -> Iterator[Reopener]:
-        with contextlib.closing(Reopener(path)) as reopener:
-            yield reopener
-
-    @pytest.fixture
-    def reopen(self, reopener: Reopener) -> Callable[[], Journal]:
-        return reopener
-
-    @pytest.fixture
-    def close(self, reopener: Reopener) -> Callable[[], None]:
-        return reopener.close
-
-    @pytest.fixture
-    def open_second(self, path: Path) -> Callable[[], Journal]:
+    def open_it(self, path: Path) -> Callable[[], Archive]:
         return lambda: SqliteJournal.acting(path, CHAIN)
+
+    @pytest.fixture
+    def open_second(self, open_it: Callable[[], Archive]) -> Callable[[], Archive]:
+        return open_it
 
     @pytest.fixture
     def command(self, path: Path) -> tuple[str, ...]:

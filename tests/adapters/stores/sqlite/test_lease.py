@@ -52,13 +52,7 @@ def run_out(path: Path) -> Callable[[], None]:
 
 
 class TestSqliteLease(LeaseConformance):
-    @pytest.fixture
-    def contend(self, contend: Contend) -> Contend:
-        return contend
-
-    @pytest.fixture
-    def run_out(self, run_out: Callable[[], None]) -> Callable[[], None]:
-        return run_out
+    """With the fixtures above."""
 
 
 def die(journal: object) -> None:

@@ -24,7 +24,7 @@ from keeper.model.events import (
     Troubled,
     Unseen,
 )
-from keeper.model.flow import Send, Status
+from keeper.model.flow import GasState, Send, Status
 from keeper.model.units import DAY_S
 from keeper.ports.acting import Archive, History, Journal, Open
 from keeper.testing.conformance.fate import FateConformance
@@ -292,6 +292,18 @@ class StoreConformance(FateConformance):
         state = journal.history("eth", NOW_MS).volatility
         assert state is not None
         assert state.variance_per_year == 0.5
+
+    def test_the_levels_of_gas_are_of_the_last_decision_that_had_some(
+        self, journal: Journal
+    ) -> None:
+        dear, cheap = (
+            GasState(9, 30e9, flag, 23.0, 24.5, 12.0, 3.0, 1.0) for flag in (True, False)
+        )
+        journal.append(a_hold(1, why=a_reasoning(gas=dear)))
+        journal.append(a_hold(2, why=a_reasoning(gas=cheap)), a_hold(3, why=a_reasoning()))
+        journal.append(a_hold(4, book="btc", why=a_reasoning()))
+        assert journal.history("eth", NOW_MS).gas == cheap
+        assert journal.history("btc", NOW_MS).gas is None
 
     def test_the_last_word_on_trading_counts(self, journal: Journal) -> None:
         journal.append(Halted("one", NOW_MS), Halted("two", NOW_MS))

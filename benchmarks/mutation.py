@@ -28,6 +28,7 @@ from benchmarks.sabotage import FAILED, PASSED, ROOT, copy_tree, test
 STORE: Final = ("tests/adapters/stores/sqlite",)
 HEART: Final[dict[str, tuple[str, ...]]] = {
     "keeper/core/tx_steps.py": ("tests/core/test_tx_steps.py", "tests/engine/test_execute.py"),
+    "keeper/adapters/event_log.py": ("tests/adapters/test_event_log.py", *STORE),
     "keeper/adapters/stores/sqlite/journal.py": STORE,
     "keeper/adapters/stores/sqlite/reading.py": STORE,
     "keeper/adapters/stores/sqlite/writing.py": STORE,

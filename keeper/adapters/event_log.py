@@ -1,8 +1,8 @@
 """The log that every store keeps: events as JSON, each hashed with the one before it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -20,12 +20,18 @@ from keeper.model.events import (
     Signed,
     Unseen,
 )
-from keeper.model.flow import Send
-from keeper.model.records import Record
-from keeper.ports.acting import Open
+from keeper.model.flow import Attempt, GasState, Intent, Send, VolState
+from keeper.model.records import Record, Totals
+from keeper.model.units import DAY_S
+from keeper.ports.acting import History, Open
+
+KEEP_HOLDS_S: Final = 7 * DAY_S
+"""How long decisions that changed nothing are kept if nobody says otherwise."""
 
 ENCODER: Final = msgspec.json.Encoder()
 DECODER: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
+_VOLATILITY: Final = msgspec.json.Decoder(VolState)
+_GAS: Final = msgspec.json.Decoder(GasState)
 
 
 class Tip(Struct, frozen=True):
@@ -78,16 +84,52 @@ def record(intent_id: str, begun: str, attempts: list[str], settled: str | None)
     )
 
 
-def open_of(found: Record, events: list[Event]) -> Open:
-    """Return an unsettled intent from its record and what else the log says of it, in order."""
+def open_of(intent: Intent, attempts: tuple[Attempt, ...], events: Sequence[Event]) -> Open:
+    """Return an unsettled intent with its *attempts* and what else the log says of it, in order."""
     sent = [event for event in events if isinstance(event, Sent)]
     return Open(
-        intent=found.intent,
-        attempts=found.attempts,
+        intent=intent,
+        attempts=attempts,
         sends=tuple(Send(e.hash, e.at_ms, e.heard, e.block_number) for e in sent),
         unseen_at=tuple(event.block_number for event in events if isinstance(event, Unseen)),
         placed=next((event for event in events if isinstance(event, Placed)), None),
         progressed=next((e for e in reversed(events) if isinstance(e, Progressed)), None),
+    )
+
+
+def history_of(row: Sequence[Any]) -> History:
+    """Return what the past of a book means from one row: the fields of `History` in their order.
+
+    The two states are JSON, or None.
+    """
+    traded_at_ms, gas_usd, gas_used, volatility, gas, reverts, ran_out_of_gas = row
+    return History(
+        last_trade_at_ms=traded_at_ms,
+        gas_usd_24h=gas_usd,
+        last_gas_used=gas_used,
+        volatility=None if volatility is None else _VOLATILITY.decode(volatility),
+        gas=None if gas is None else _GAS.decode(gas),
+        reverts_1h=reverts,
+        ran_out_of_gas=bool(ran_out_of_gas),
+    )
+
+
+def totals_of(by_status: Mapping[str, int], row: Sequence[Any]) -> Totals:
+    """Return the sums over a journal's life: how many intents ended how, or are `open`, and a row.
+
+    The row: transactions, attempts, gas in USD, fees in USD, realized PnL in USD, base traded.
+    """
+    transactions, attempts, gas_usd, fees_usd, realized_pnl_usd, traded_base = row
+    return Totals(
+        intents=sum(by_status.values()),
+        open_intents=by_status.get("open", 0),
+        by_status={status: count for status, count in by_status.items() if status != "open"},
+        transactions=transactions,
+        attempts=attempts,
+        gas_usd=gas_usd,
+        fees_usd=fees_usd,
+        realized_pnl_usd=realized_pnl_usd,
+        traded_base=traded_base,
     )
 
 

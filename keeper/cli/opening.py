@@ -7,10 +7,10 @@ from pathlib import Path
 from keeper.adapters.candidacy import candidate
 from keeper.adapters.stores.postgres.config import PostgresConfig
 from keeper.adapters.stores.sqlite import SqliteJournal
-from keeper.adapters.stores.sqlite.lease import Terms
 from keeper.cli.setting import Setting
 from keeper.config import Config, load
 from keeper.model.errors import ConfigError
+from keeper.model.lease import Terms
 from keeper.ports.acting import ActingJournal, Archive
 
 

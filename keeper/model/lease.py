@@ -1,6 +1,13 @@
 """Who leads: the values of a lease. One keeper leads a journal; the others stand by."""
 
+from typing import Final
+
 from msgspec import Struct
+
+LEASE_S: Final = 15.0
+"""How long a keeper leads after its last sign of life, if nobody says otherwise."""
+RENEWALS: Final = 3
+"""A lease is renewed when this part of it is over: more often would be work for nothing."""
 
 
 class Candidate(Struct, frozen=True):
@@ -12,6 +19,20 @@ class Candidate(Struct, frozen=True):
     """Of the program."""
     config_hash: str = ""
     """Of everything in keeper.toml that decides or limits a trade."""
+
+
+class Terms(Struct, frozen=True):
+    """On what terms a process contends for a lease."""
+
+    candidate: Candidate
+    lease_s: float = LEASE_S
+    adopt: bool = False
+    """Whether to follow a leader of another version or configuration that did not let go."""
+
+    @property
+    def rest_s(self) -> float:
+        """How long a lease needs no renewal once it was renewed."""
+        return self.lease_s / RENEWALS
 
 
 class Tenure(Struct, frozen=True):
@@ -62,3 +83,8 @@ def refusal(tenure: Tenure, candidate: Candidate) -> str | None:
         f"{tenure.holder} {state} with {theirs}, this keeper has {ours}: "
         "it stands by and will not lead until that one is stopped cleanly"
     )
+
+
+def obstacle(tenure: Tenure, candidate: Candidate) -> str:
+    """Return why *candidate* does not lead a journal that *tenure* is of."""
+    return refusal(tenure, candidate) or f"{tenure.holder} leads in epoch {tenure.epoch}"

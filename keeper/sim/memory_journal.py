@@ -1,10 +1,10 @@
 """A journal in memory with the rules of the real one, for simulations and tests."""
 
+from keeper.adapters.event_log import newest_code_hash, open_of
 from keeper.model.chain import Address
 from keeper.model.errors import Fatal, Stopped
 from keeper.model.events import (
     Adopted,
-    CodeSeen,
     Decided,
     Event,
     Halted,
@@ -17,7 +17,7 @@ from keeper.model.events import (
     Signed,
     Unseen,
 )
-from keeper.model.flow import Attempt, Command, Intent, Outcome, Send
+from keeper.model.flow import Attempt, Command, Intent, Outcome
 from keeper.model.units import DAY_S, HOUR_S
 from keeper.ports.acting import History, Open, Request
 
@@ -51,18 +51,12 @@ class MemoryJournal:
         return tuple(self._opened(i) for i in self.intents() if i.id not in closed)
 
     def _opened(self, intent: Intent) -> Open:
-        attempts = [e.attempt for e in self.events if isinstance(e, Signed)]
-        told = [e for e in self.events if isinstance(e, Sent | Unseen | Placed | Progressed)]
-        mine = [e for e in told if e.intent_id == intent.id]
-        sent = [e for e in mine if isinstance(e, Sent)]
-        unseen = [e for e in mine if isinstance(e, Unseen)]
-        return Open(
-            intent=intent,
-            attempts=tuple(a for a in attempts if a.intent_id == intent.id),
-            sends=tuple(Send(e.hash, e.at_ms, e.heard, e.block_number) for e in sent),
-            unseen_at=tuple(e.block_number for e in unseen),
-            placed=next((e for e in mine if isinstance(e, Placed)), None),
-            progressed=next((e for e in reversed(mine) if isinstance(e, Progressed)), None),
+        signed = (e.attempt for e in self.events if isinstance(e, Signed))
+        told = (e for e in self.events if isinstance(e, Sent | Unseen | Placed | Progressed))
+        return open_of(
+            intent,
+            tuple(attempt for attempt in signed if attempt.intent_id == intent.id),
+            [event for event in told if event.intent_id == intent.id],
         )
 
     def next_nonce(self, account: Address) -> int | None:
@@ -123,8 +117,7 @@ class MemoryJournal:
         )
 
     def code_hash(self, address: Address) -> str | None:
-        seen = [e for e in self.events if isinstance(e, CodeSeen) and e.address == address]
-        return seen[-1].code_hash if seen else None
+        return newest_code_hash(reversed(self.events), address)
 
     def halted(self) -> str | None:
         turns = [e for e in self.events if isinstance(e, Halted | Resumed)]

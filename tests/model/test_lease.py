@@ -1,7 +1,7 @@
 import pytest
 from msgspec.structs import replace
 
-from keeper.model.lease import Candidate, Tenure, refusal
+from keeper.model.lease import Candidate, Tenure, Terms, obstacle, refusal
 
 ME = Candidate("me", "1.0", "a" * 64)
 LIVE = Tenure("1/0xabc", "other", 3, "1.0", "a" * 64, 4.5)
@@ -45,3 +45,13 @@ def test_the_unequal_are_refused_with_both_sides_named(
     assert reason is not None
     assert words in reason
     assert "this keeper has version 1.0, configuration aaaaaaaa" in reason
+
+
+def test_whoever_may_follow_is_told_who_leads_and_whoever_may_not_why() -> None:
+    assert obstacle(LIVE, ME) == "other leads in epoch 3"
+    other = replace(LIVE, version="0.9")
+    assert obstacle(other, ME) == refusal(other, ME)
+
+
+def test_a_lease_is_renewed_well_before_it_is_over() -> None:
+    assert Terms(ME, lease_s=9.0).rest_s == 3.0

@@ -10,6 +10,7 @@ from keeper.model.flow import (
     Costs,
     Exposure,
     Fill,
+    GasState,
     Gate,
     Hold,
     Intent,
@@ -76,7 +77,7 @@ def an_outcome(
     )
 
 
-def a_reasoning(*, variance: float | None = 0.64) -> Reasoning:
+def a_reasoning(*, variance: float | None = 0.64, gas: GasState | None = None) -> Reasoning:
     """Return the reasoning of a decision; without *variance*, one that estimated none."""
     return Reasoning(
         book="eth",
@@ -90,6 +91,7 @@ def a_reasoning(*, variance: float | None = 0.64) -> Reasoning:
         risk_aversion=1e-5,
         sigma=0.8,
         volatility=None if variance is None else VolState(variance, 2_000.0, BLOCK.timestamp_s),
+        gas=gas,
         risk_now_usd_per_year=3.2,
         trade_cost_usd=2.6,
         trade_benefit_usd=4.0,

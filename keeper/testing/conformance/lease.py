@@ -35,17 +35,11 @@ class Contend(Protocol):
 
 
 class LeaseConformance:
-    """Subclass and provide the fixtures; every test below then runs."""
+    """Needs the fixtures `contend` and `run_out`.
 
-    @pytest.fixture
-    def contend(self) -> Contend:
-        """Return what opens the journal without leading yet."""
-        raise NotImplementedError
-
-    @pytest.fixture
-    def run_out(self) -> Callable[[], None]:
-        """Return a function that lets the present lease end as if its time had passed."""
-        raise NotImplementedError
+    `contend` is a `Contend`; what it opens does not lead yet. `run_out` is a function that lets the
+    present lease end as if its time had passed.
+    """
 
     def test_p4_whoever_asks_first_leads_and_the_other_is_told_who(self, contend: Contend) -> None:
         first, second = contend(FIRST), contend(SECOND)

@@ -4,7 +4,8 @@ import itertools
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import get_args
+from contextlib import closing
+from typing import Final, get_args
 from uuid import uuid4
 
 import pytest
@@ -23,9 +24,9 @@ from keeper.model.events import (
     Troubled,
     Unseen,
 )
-from keeper.model.flow import Send, Status
+from keeper.model.flow import GasState, Send, Status
 from keeper.model.units import DAY_S
-from keeper.ports.acting import History, Journal, Open
+from keeper.ports.acting import Archive, History, Journal, Open
 from keeper.testing.conformance.fate import FateConformance
 from keeper.testing.conformance.journal_events import (
     ACCOUNT,
@@ -63,34 +64,42 @@ def append_for_ever(journal: Journal) -> None:
             print(intent.id, nonce, step, flush=True)  # noqa: T201  # how its killer knows
 
 
+class Reopener:
+    """Opens one journal again and again, as one process after another would."""
+
+    def __init__(self, open_it: Callable[[], Archive]) -> None:
+        self._open: Final = open_it
+        self._current: Archive | None = None
+
+    def __call__(self) -> Archive:
+        """Close what was opened before, and open it again."""
+        self.close()
+        self._current = self._open()
+        return self._current
+
+    def close(self) -> None:
+        """Close what was opened last."""
+        if self._current is not None:
+            self._current.close()
+            self._current = None
+
+
 class StoreConformance(FateConformance):
-    """Subclass and provide the four fixtures; every test below then runs."""
+    """Needs the fixtures `open_it`, `open_second` and `command`.
+
+    `open_it` is a function that opens the journal to act on it, as a new process would, and
+    `open_second` one that tries to while another acts on it. `command` is a command that opens the
+    same journal and calls `append_for_ever` on it.
+    """
 
     @pytest.fixture
-    def reopen(self) -> Callable[[], Journal]:
-        """Return a function that opens the same journal to act on it, as a new process would.
-
-        It first closes what it opened before.
-        """
-        raise NotImplementedError
+    def reopen(self, open_it: Callable[[], Archive]) -> Iterator[Reopener]:
+        """Return what opens the journal again; it is closed in the end."""
+        with closing(Reopener(open_it)) as reopener:
+            yield reopener
 
     @pytest.fixture
-    def close(self) -> Callable[[], None]:
-        """Return a function that closes what `reopen` opened last."""
-        raise NotImplementedError
-
-    @pytest.fixture
-    def open_second(self) -> Callable[[], Journal]:
-        """Return a function that tries to open the same journal to act while another does."""
-        raise NotImplementedError
-
-    @pytest.fixture
-    def command(self) -> tuple[str, ...]:
-        """Return a command that opens the same journal and calls `append_for_ever` on it."""
-        raise NotImplementedError
-
-    @pytest.fixture
-    def journal(self, reopen: Callable[[], Journal]) -> Journal:
+    def journal(self, reopen: Reopener) -> Journal:
         """Return the journal, open to act."""
         return reopen()
 
@@ -104,7 +113,7 @@ class StoreConformance(FateConformance):
         assert journal.history("eth", NOW_MS) == History(None, 0.0, None, None)
 
     def test_every_kind_of_event_survives_reopening(
-        self, journal: Journal, reopen: Callable[[], Journal]
+        self, journal: Journal, reopen: Reopener
     ) -> None:
         intent, attempt = an_intent(), an_attempt(an_intent(), 0)
         journal.append(a_hold(why=a_reasoning()), a_rebalance(), Intended(intent, NOW_MS))
@@ -284,6 +293,18 @@ class StoreConformance(FateConformance):
         assert state is not None
         assert state.variance_per_year == 0.5
 
+    def test_the_levels_of_gas_are_of_the_last_decision_that_had_some(
+        self, journal: Journal
+    ) -> None:
+        dear, cheap = (
+            GasState(9, 30e9, flag, 23.0, 24.5, 12.0, 3.0, 1.0) for flag in (True, False)
+        )
+        journal.append(a_hold(1, why=a_reasoning(gas=dear)))
+        journal.append(a_hold(2, why=a_reasoning(gas=cheap)), a_hold(3, why=a_reasoning()))
+        journal.append(a_hold(4, book="btc", why=a_reasoning()))
+        assert journal.history("eth", NOW_MS).gas == cheap
+        assert journal.history("btc", NOW_MS).gas is None
+
     def test_the_last_word_on_trading_counts(self, journal: Journal) -> None:
         journal.append(Halted("one", NOW_MS), Halted("two", NOW_MS))
         assert journal.halted() == "two"
@@ -296,10 +317,7 @@ class StoreConformance(FateConformance):
     # Crashes and company
 
     def test_what_was_reported_durable_survives_a_kill(
-        self,
-        command: tuple[str, ...],
-        reopen: Callable[[], Journal],
-        close: Callable[[], None],
+        self, command: tuple[str, ...], reopen: Reopener
     ) -> None:
         for kill in range(KILLS):
             last = _kill_after(command, lines=17 + 3 * kill)
@@ -315,7 +333,7 @@ class StoreConformance(FateConformance):
                 assert last.step >= 2
             for left in pending:
                 journal.append(Settled(an_outcome(left.intent, "abandoned"), NOW_MS))
-            close()
+            reopen.close()
 
     def test_a_second_keeper_is_refused(
         self, journal: Journal, open_second: Callable[[], Journal]

@@ -2,10 +2,11 @@
 
 from msgspec import Struct
 
+from keeper.adapters.event_log import KEEP_HOLDS_S
 from keeper.model.chain import Address
 from keeper.model.errors import ConfigError
+from keeper.model.lease import LEASE_S
 from keeper.model.secret import Secret
-from keeper.model.units import DAY_S
 
 
 class PostgresConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="postgres"):
@@ -15,11 +16,11 @@ class PostgresConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """`postgresql://…`; `${NAME}` is filled from the environment, for it holds a password."""
     account: Address
     """Whose transactions are remembered: the signer's. With the chain it names the shard."""
-    lease_s: float = 15.0
+    lease_s: float = LEASE_S
     """How long a keeper leads after its last sign of life; another one takes over then."""
     answer_s: float = 5.0
     """Longest wait for the database; beyond it nothing is signed."""
-    keep_holds_s: int = 7 * DAY_S
+    keep_holds_s: int = KEEP_HOLDS_S
     """How long decisions that changed nothing are kept; what was acted on is kept for ever."""
 
     def __post_init__(self) -> None:

@@ -1,19 +1,12 @@
 """All shards of one database at a look: who leads each, and whether it is well."""
 
-from typing import Final
-
-from keeper.adapters.event_log import decode
 from keeper.adapters.stores.postgres.lease import read_fleet
 from keeper.adapters.stores.postgres.link import Link
 from keeper.adapters.stores.postgres.opening import FLEET
+from keeper.adapters.stores.postgres.reading import read_halted
 from keeper.model.errors import ConfigError, KeeperError
-from keeper.model.events import Halted
 from keeper.model.lease import Shard, Tenure
 from keeper.model.secret import Secret
-
-_TURN: Final = (
-    "SELECT seq, data FROM {s}.event WHERE kind IN ('Halted', 'Resumed') ORDER BY seq DESC LIMIT 1"
-)
 
 
 def look(url: Secret, *, patience_s: float) -> tuple[Shard, ...]:
@@ -37,12 +30,10 @@ def look(url: Secret, *, patience_s: float) -> tuple[Shard, ...]:
 
 
 def _shard(link: Link, tenure: Tenure, schema: str) -> Shard:
-    inside = link.scratch(schema)
+    inside = link.on(schema)
     try:
         ((count,),) = inside.rows("SELECT count(*) FROM {s}.intent WHERE status IS NULL")
-        rows = inside.rows(_TURN)
-        turn = decode(rows[0][1], rows[0][0]) if rows else None
+        halted = read_halted(inside)
     except KeeperError as unreadable:
         return Shard(tenure, unreadable=str(unreadable.facts.get("reason", unreadable.message)))
-    halted = turn.reason if isinstance(turn, Halted) else None
     return Shard(tenure, open_intents=int(count), halted=halted)

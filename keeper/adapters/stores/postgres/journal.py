@@ -12,17 +12,17 @@ from threading import RLock
 from types import TracebackType
 from typing import Final, Self
 
-from keeper.adapters.event_log import ENCODER, Tip, decode
+from keeper.adapters.event_log import ENCODER, Tip
 from keeper.adapters.stores.postgres import lease as leases
 from keeper.adapters.stores.postgres import opening, reading, writing
 from keeper.adapters.stores.postgres.config import PostgresConfig
-from keeper.adapters.stores.postgres.lease import LeaseRow, Terms
+from keeper.adapters.stores.postgres.lease import LeaseRow
 from keeper.adapters.stores.postgres.link import CommitLost, Link
 from keeper.model.chain import Address, ChainId
 from keeper.model.errors import ConfigError, Fatal, Transient, Uncertain
 from keeper.model.events import Decided, Event, Halted, Resumed
 from keeper.model.flow import Command, Hold
-from keeper.model.lease import Candidate, Tenure
+from keeper.model.lease import Candidate, Tenure, Terms
 from keeper.model.records import Entry, Proof, Record, Totals
 from keeper.ports.acting import History, Open, Request
 
@@ -93,15 +93,16 @@ class PostgresJournal:
 
         """
         opened = cls.contending(config, chain_id, candidate, adopt=adopt)
-        if opened.hold() is None:
-            obstacle = opened.obstacle()
-            opened.close()
-            raise ConfigError(
-                "another keeper acts on this journal",
-                shard=opening.name_of(chain_id, config.account),
-                reason=obstacle,
-                remedy="stop that one first, or wait until its lease is over",
-            )
+        with contextlib.ExitStack() as unless_it_leads:
+            unless_it_leads.callback(opened.close)
+            if opened.hold() is None:
+                raise ConfigError(
+                    "another keeper acts on this journal",
+                    shard=opening.name_of(chain_id, config.account),
+                    reason=opened.obstacle(),
+                    remedy="stop that one first, or wait until its lease is over",
+                )
+            unless_it_leads.pop_all()
         return opened
 
     @classmethod
@@ -204,12 +205,7 @@ class PostgresJournal:
 
     def halted(self) -> str | None:
         with self._ready():
-            rows = self._link.rows(
-                "SELECT seq, data FROM {s}.event WHERE kind IN ('Halted', 'Resumed')"
-                " ORDER BY seq DESC LIMIT 1"
-            )
-        turn = decode(rows[0][1], rows[0][0]) if rows else None
-        return turn.reason if isinstance(turn, Halted) else None
+            return reading.read_halted(self._link)
 
     def requests(self) -> tuple[Request, ...]:
         with self._ready():

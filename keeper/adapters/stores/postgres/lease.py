@@ -7,30 +7,15 @@ everybody who wants to take over: whoever waits for the lock sees what became of
 import time
 from typing import Final, LiteralString
 
-from msgspec import Struct
-
 from keeper.adapters.stores.postgres.link import Link, Row
 from keeper.model.errors import Fenced
-from keeper.model.lease import Candidate, Tenure, refusal
+from keeper.model.lease import Tenure, Terms, obstacle
 
 _LEASES: Final[LiteralString] = (
     "SELECT name, holder, epoch, version, config_hash,"
     " extract(epoch FROM expires_at - clock_timestamp())::float8, shard FROM keeper_fleet.lease"
 )
 _TENURE: Final[LiteralString] = _LEASES + " WHERE shard = %s"
-
-
-RENEWALS: Final = 3
-"""A lease is renewed when this part of it is over: more often would be work for nothing."""
-
-
-class Terms(Struct, frozen=True):
-    """On what terms a process contends for a lease."""
-
-    candidate: Candidate
-    lease_s: float
-    adopt: bool = False
-    """Whether to follow a leader of another version or configuration that did not let go."""
 
 
 class LeaseRow:
@@ -127,15 +112,13 @@ class LeaseRow:
         self.epoch = None
 
     def _rest(self) -> None:
-        self._renew_at_s = time.monotonic() + self._terms.lease_s / RENEWALS
+        self._renew_at_s = time.monotonic() + self._terms.rest_s
 
     def _explain(self) -> str:
         tenure = _tenure(self._link.execute(_TENURE, (self._link.schema,)))
         if tenure is None:
             return "the shard's lease is gone from keeper_fleet"
-        if (reason := refusal(tenure, self._terms.candidate)) is not None:
-            return reason
-        return f"{tenure.holder} leads in epoch {tenure.epoch}"
+        return obstacle(tenure, self._terms.candidate)
 
 
 def lock(link: Link) -> None:

@@ -6,6 +6,7 @@ every transaction changes nothing.
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from functools import cache
 from typing import Any, Final, LiteralString, TypeVar
 
@@ -50,14 +51,41 @@ class Impatient(psycopg.Connection[Row]):
             raise
 
 
-class Link:
-    """Statements on one shard's schema. Used by one thread at a time."""
+class Session:
+    """A connection, and how to make it anew; shared by the links on several schemas."""
 
-    def __init__(self, url: Secret, schema: str, *, patience_s: float) -> None:
+    def __init__(self, url: Secret, patience_s: float) -> None:
         self._url: Final = url
-        self.schema: Final = schema
         self._patience_s: Final = patience_s
         self._connection: Impatient | None = None
+
+    def connected(self) -> Impatient:
+        """Return the connection; a new one if it was lost."""
+        if self._connection is None or self._connection.closed:
+            self._connection = Impatient.connect(
+                self._url.reveal(),
+                autocommit=True,
+                # A prepared statement lives in a session, and a pooler may change that.
+                prepare_threshold=None,
+                connect_timeout=max(2, round(self._patience_s)),
+                application_name="keeper",
+            )
+            self._connection.patience_s = self._patience_s + GRACE_S
+        return self._connection
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class Link:
+    """Statements on one schema. Used by one thread at a time."""
+
+    def __init__(self, url: Secret, schema: str, *, patience_s: float) -> None:
+        self.schema = schema
+        self._session: Final = Session(url, patience_s)
         limit_ms = round(patience_s * 1_000)
         # Only inside a transaction, because a pooler may give the session to somebody else. On:
         # a commit that is not on the disk would be forgotten by a crash of the server. A leader
@@ -69,14 +97,14 @@ class Link:
         )
 
     def rows(self, text: LiteralString, parameters: Parameters = ()) -> list[Row]:
-        """Run one statement in a transaction of its own; `{s}` in *text* is the shard's schema.
+        """Run one statement in a transaction of its own; `{s}` in *text* is the schema.
 
         Raises:
             Transient: There is no connection, or it was lost.
 
         """
         with self.translated():
-            return self._rows(text, parameters)
+            return self.execute(text, parameters)
 
     @contextmanager
     def transaction(
@@ -90,7 +118,7 @@ class Link:
 
         """
         with self.translated():
-            connection = self._connected()
+            connection = self._session.connected()
             connection.execute(self._begin.replace("{level}", level))
             try:
                 yield
@@ -104,58 +132,31 @@ class Link:
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """Turn the database's errors into the keeper's, and leave a lost connection behind."""
+        """Turn the database's errors into the keeper's."""
         try:
             yield
         except psycopg.Error as error:
-            if self._connection is not None and self._connection.closed:
-                self._connection = None
             raise meaning(error) from error
 
     def execute(self, text: LiteralString, parameters: Parameters = ()) -> list[Row]:
         """Run one statement inside `transaction`."""
-        return self._rows(text, parameters)
-
-    def compose(self, statement: sql.Composed) -> list[Row]:
-        """Run one statement about a schema that is not the shard's, inside `transaction`."""
-        cursor = self._connected().execute(statement)
+        cursor = self._session.connected().execute(_filled(text, self.schema), parameters)
         return cursor.fetchall() if cursor.description else []
 
-    def scratch(self, schema: str) -> "Link":
-        """Return the same connection, inside the same transaction, on another schema."""
-        other = Link(self._url, schema, patience_s=self._patience_s)
-        other._connection = self._connection  # its own kind
-        return other
+    def script(self, text: str) -> None:
+        """Run the statements of a migration inside `transaction`, with the schema in the path."""
+        self.execute("SET LOCAL search_path = {s}")
+        self._session.connected().execute(text)
 
-    def script(self, text: str, schema: str) -> None:
-        """Run the statements of a migration inside `transaction`, with *schema* in the path."""
-        connection = self._connected()
-        path = sql.SQL("SET LOCAL search_path = {}").format(sql.Identifier(schema))
-        connection.execute(path)
-        connection.execute(text)
+    def on(self, schema: str) -> "Link":
+        """Return the same connection, inside the same transaction, on another schema."""
+        other = copy(self)
+        other.schema = schema
+        return other
 
     def close(self) -> None:
         """Give the connection back."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _rows(self, text: LiteralString, parameters: Parameters) -> list[Row]:
-        cursor = self._connected().execute(_filled(text, self.schema), parameters)
-        return cursor.fetchall() if cursor.description else []
-
-    def _connected(self) -> Impatient:
-        if self._connection is None or self._connection.closed:
-            self._connection = Impatient.connect(
-                self._url.reveal(),
-                autocommit=True,
-                # A prepared statement lives in a session, and a pooler may change that.
-                prepare_threshold=None,
-                connect_timeout=max(2, round(self._patience_s)),
-                application_name="keeper",
-            )
-            self._connection.patience_s = self._patience_s + GRACE_S
-        return self._connection
+        self._session.close()
 
     def _roll_back(self, connection: Impatient) -> None:
         try:

@@ -3,8 +3,6 @@
 from importlib.resources import files
 from typing import Final
 
-from psycopg import sql
-
 from keeper.adapters.event_log import Tip, genesis
 from keeper.adapters.stores.postgres.link import Link
 from keeper.model.chain import Address, ChainId
@@ -38,11 +36,11 @@ def prepare(link: Link, chain_id: ChainId, account: Address) -> Tip:
     """
     with link.transaction():
         link.execute("SELECT pg_advisory_xact_lock(%s)", (ONE_AT_A_TIME,))
-        migrate(link, FLEET, FLEET_STEPS)
-        begun = version_of(link, link.schema)
+        migrate(link.on(FLEET), FLEET_STEPS)
+        begun = version_of(link)
         if 0 < begun < len(STEPS):
             _refuse_if_led(link)
-        migrate(link, link.schema, STEPS)
+        migrate(link, STEPS)
         if begun == 0:
             _introduce(link, chain_id, account)
         return _checked(link, chain_id, account)
@@ -56,7 +54,7 @@ def check(link: Link, chain_id: ChainId, account: Address) -> Tip:
 
     """
     with link.transaction("REPEATABLE READ"):
-        version = version_of(link, link.schema)
+        version = version_of(link)
         if version == 0:
             raise ConfigError(
                 "there is no journal yet",
@@ -70,11 +68,11 @@ def check(link: Link, chain_id: ChainId, account: Address) -> Tip:
                 version=version,
                 remedy="start this keeper once: it brings the journal up to date",
             )
-        _refuse_newer(link.schema, version, STEPS)
+        _refuse_newer(link, version, STEPS)
         return _checked(link, chain_id, account)
 
 
-def version_of(link: Link, schema: str) -> int:
+def version_of(link: Link) -> int:
     """Return the version of a schema inside a transaction; 0 if it is empty or not there.
 
     Raises:
@@ -82,56 +80,54 @@ def version_of(link: Link, schema: str) -> int:
 
     """
     ((found,),) = link.execute(
-        "SELECT to_regclass(quote_ident(%s) || '.version') IS NOT NULL", (schema,)
+        "SELECT to_regclass(quote_ident(%s) || '.version') IS NOT NULL", (link.schema,)
     )
     if found:
-        ((version,),) = link.compose(
-            sql.SQL("SELECT version FROM {}.version").format(sql.Identifier(schema))
-        )
+        ((version,),) = link.execute("SELECT version FROM {s}.version")
         return int(version)
     ((relations,),) = link.execute(
         "SELECT count(*) FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%s))",
-        (schema,),
+        (link.schema,),
     )
     if relations:
         raise ConfigError(
             "this schema is another program's",
-            shard=schema,
+            shard=link.schema,
             remedy="give the keeper a database of its own, in [journal] url",
         )
     return 0
 
 
-def migrate(link: Link, schema: str, steps: tuple[str, ...]) -> None:
-    """Bring *schema* from whatever version it has to the newest, inside a transaction.
+def migrate(link: Link, steps: tuple[str, ...]) -> None:
+    """Bring a schema from whatever version it has to the newest, inside a transaction.
 
     Raises:
         ConfigError: It is of a newer version, or another program's.
 
     """
-    version = version_of(link, schema)
-    _refuse_newer(schema, version, steps)
-    name = sql.Identifier(schema)
+    version = version_of(link)
+    _refuse_newer(link, version, steps)
+    if version == len(steps):
+        return
     if version == 0:
         ((exists,),) = link.execute(
-            "SELECT to_regnamespace(quote_ident(%s)) IS NOT NULL", (schema,)
+            "SELECT to_regnamespace(quote_ident(%s)) IS NOT NULL", (link.schema,)
         )
         if not exists:
-            link.compose(sql.SQL("CREATE SCHEMA {}").format(name))
-        link.compose(sql.SQL("CREATE TABLE {}.version (version INT NOT NULL)").format(name))
-        link.compose(sql.SQL("INSERT INTO {}.version VALUES (0)").format(name))
+            link.execute("CREATE SCHEMA {s}")
+        link.execute("CREATE TABLE {s}.version (version INT NOT NULL)")
+        link.execute("INSERT INTO {s}.version VALUES (0)")
+    # First, because it waits for whoever is comparing these tables with the log.
+    link.execute("UPDATE {s}.version SET version = %s", (len(steps),))
     for step in steps[version:]:
-        link.script(files(__package__).joinpath(step).read_text(encoding="utf-8"), schema)
-    link.compose(
-        sql.SQL("UPDATE {}.version SET version = {}").format(name, sql.Literal(len(steps)))
-    )
+        link.script(files(__package__).joinpath(step).read_text(encoding="utf-8"))
 
 
-def _refuse_newer(schema: str, version: int, steps: tuple[str, ...]) -> None:
+def _refuse_newer(link: Link, version: int, steps: tuple[str, ...]) -> None:
     if version > len(steps):
         raise ConfigError(
             "the journal was written by a newer keeper",
-            shard=schema,
+            shard=link.schema,
             version=version,
             known=len(steps),
             remedy="update the keeper; an older one cannot know what the newer one promised",

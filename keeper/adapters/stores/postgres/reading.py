@@ -5,23 +5,30 @@ Everything is decoded from the events; the tables only say where to look.
 
 from typing import Final, LiteralString
 
-import msgspec
 from psycopg import IntegrityError
 
-from keeper.adapters.event_log import Tip, broken, decode, newest_code_hash, open_of, record
+from keeper.adapters.event_log import (
+    Tip,
+    broken,
+    decode,
+    history_of,
+    newest_code_hash,
+    open_of,
+    record,
+    totals_of,
+)
 from keeper.adapters.stores.postgres import opening, writing
 from keeper.adapters.stores.postgres.link import Link, Row
 from keeper.model.chain import Address, ChainId
 from keeper.model.errors import BadData
-from keeper.model.events import Decided
-from keeper.model.flow import GasState, VolState
+from keeper.model.events import Decided, Halted
 from keeper.model.records import Entry, Proof, Record, Totals
 from keeper.model.units import DAY_S, HOUR_S
 from keeper.ports.acting import History, Open
 
 SCRATCH: Final = "keeper_replayed"
-VOLATILITY: Final = msgspec.json.Decoder(VolState)
-GAS: Final = msgspec.json.Decoder(GasState)
+REPLAYING: Final = opening.ONE_AT_A_TIME + 1
+"""The advisory lock under which that schema is used; its own, for no start waits for a replay."""
 
 # An intent in one row: its first event, its signed ones in order, and its last.
 _INTENTS: Final[LiteralString] = (
@@ -92,7 +99,7 @@ def read_open(link: Link) -> tuple[Open, ...]:
 
 def _open(link: Link, found: Record) -> Open:
     events = [decode(*row) for row in link.rows(_STORY, (found.intent.id,))]
-    return open_of(found, events)
+    return open_of(found.intent, found.attempts, events)
 
 
 def read_code_hash(link: Link, address: Address) -> str | None:
@@ -115,16 +122,18 @@ def read_next_nonce(link: Link, chain_id: ChainId, account: Address) -> int | No
 def read_history(link: Link, book: str, now_ms: int) -> History:
     """Return what the past of *book* means for its next decision."""
     asked = {"book": book, "since": now_ms - DAY_S * 1_000, "hour": now_ms - HOUR_S * 1_000}
-    ((traded_at_ms, gas_usd, gas_used, state, levels, reverts, dry),) = link.rows(_HISTORY, asked)
-    return History(
-        last_trade_at_ms=traded_at_ms,
-        gas_usd_24h=gas_usd,
-        last_gas_used=gas_used,
-        volatility=state and VOLATILITY.decode(state),
-        gas=levels and GAS.decode(levels),
-        reverts_1h=reverts,
-        ran_out_of_gas=dry,
+    (row,) = link.rows(_HISTORY, asked)
+    return history_of(row)
+
+
+def read_halted(link: Link) -> str | None:
+    """Return why trading is stopped, or None."""
+    rows = link.rows(
+        "SELECT data, seq FROM {s}.event WHERE kind IN ('Halted', 'Resumed')"
+        " ORDER BY seq DESC LIMIT 1"
     )
+    turn = decode(*rows[0]) if rows else None
+    return turn.reason if isinstance(turn, Halted) else None
 
 
 def read_decisions(link: Link, book: str | None, last: int) -> tuple[Decided, ...]:
@@ -162,19 +171,8 @@ def read_totals(link: Link) -> Totals:
         by_status: dict[str, int] = dict(
             link.execute("SELECT coalesce(status, 'open'), count(*) FROM {s}.intent GROUP BY 1")
         )
-        ((slots, attempts, gas, fees, pnl, traded),) = link.execute(_TOTALS)
-    open_intents = by_status.pop("open", 0)
-    return Totals(
-        intents=sum(by_status.values()) + open_intents,
-        open_intents=open_intents,
-        by_status=by_status,
-        transactions=slots,
-        attempts=attempts,
-        gas_usd=gas,
-        fees_usd=fees,
-        realized_pnl_usd=pnl,
-        traded_base=traded,
-    )
+        (row,) = link.execute(_TOTALS)
+    return totals_of(by_status, row)
 
 
 def verify(link: Link, genesis: Tip, chain_id: ChainId) -> Proof:
@@ -191,9 +189,10 @@ def verify(link: Link, genesis: Tip, chain_id: ChainId) -> Proof:
 
 
 def _replay(link: Link, genesis: Tip, chain_id: ChainId) -> Proof:
-    link.execute("SELECT pg_advisory_xact_lock(%s)", (opening.ONE_AT_A_TIME,))
-    scratch = link.scratch(SCRATCH)
-    opening.migrate(scratch, SCRATCH, opening.STEPS)
+    link.execute("SELECT pg_advisory_xact_lock(%s)", (REPLAYING,))
+    link.execute("SELECT version FROM {s}.version FOR SHARE")  # until the end it stays that one
+    scratch = link.on(SCRATCH)
+    opening.migrate(scratch, opening.STEPS)
     tip = genesis
     for seq, data, chained in link.execute("SELECT seq, data, hash FROM {s}.event ORDER BY seq"):
         if tip.follow(data.encode()) != Tip(seq, chained):

@@ -113,15 +113,12 @@ def _index_outcome(link: Link, seq: int, outcome: Outcome, at_ms: int) -> None:
 
 def _keep_estimates(link: Link, event: Decided) -> None:
     why = event.decision.why
-    if why is not None and why.volatility is not None:
-        link.execute(
-            "INSERT INTO {s}.volatility AS kept VALUES (%s, %s) ON CONFLICT (book) DO UPDATE"
-            " SET state = excluded.state WHERE kept.state <> excluded.state",
-            (event.book, ENCODER.encode(why.volatility).decode()),
-        )
-    if why is not None and why.gas is not None:
-        link.execute(
-            "INSERT INTO {s}.gas AS kept VALUES (%s, %s) ON CONFLICT (book) DO UPDATE"
-            " SET state = excluded.state WHERE kept.state <> excluded.state",
-            (event.book, ENCODER.encode(why.gas).decode()),
-        )
+    if why is None:
+        return
+    for table, state in (("volatility", why.volatility), ("gas", why.gas)):
+        if state is not None:
+            link.execute(
+                f"INSERT INTO {{s}}.{table} AS kept VALUES (%s, %s) ON CONFLICT (book) DO UPDATE"  # noqa: S608  # two names, ours
+                " SET state = excluded.state WHERE kept.state <> excluded.state",
+                (event.book, ENCODER.encode(state).decode()),
+            )

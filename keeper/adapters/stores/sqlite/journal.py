@@ -12,13 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-import msgspec
 from msgspec import Struct
 
 from keeper.adapters.candidacy import candidate
-from keeper.adapters.event_log import ENCODER, decode
+from keeper.adapters.event_log import ENCODER, KEEP_HOLDS_S, decode, history_of
 from keeper.adapters.stores.sqlite import opening, reading, writing
-from keeper.adapters.stores.sqlite.lease import FileLock, LeaseRow, Terms, read_tenure
+from keeper.adapters.stores.sqlite.lease import FileLock, LeaseRow, read_tenure
 from keeper.model.chain import Address, ChainId
 from keeper.model.errors import ConfigError, Fatal, KeeperError
 from keeper.model.events import (
@@ -29,8 +28,8 @@ from keeper.model.events import (
     Resumed,
     Signed,
 )
-from keeper.model.flow import Command, GasState, Hold, VolState
-from keeper.model.lease import Tenure
+from keeper.model.flow import Command, Hold
+from keeper.model.lease import LEASE_S, Tenure, Terms
 from keeper.model.records import Entry, Proof, Record, Totals
 from keeper.model.units import DAY_S, HOUR_S
 from keeper.ports.acting import History, Open, Request
@@ -39,10 +38,6 @@ TIDY_AFTER: Final = 100
 """Appends between two checkpoints: together they fit into the pages that were made in advance."""
 PRUNE_ROWS: Final = 2 * TIDY_AFTER
 """Oldest holds looked at in one tidying, for each hold of an append: more than were added."""
-KEEP_HOLDS_S: Final = 7 * DAY_S
-"""How long decisions that changed nothing are kept if nobody says otherwise."""
-VOLATILITY: Final = msgspec.json.Decoder(VolState)
-GAS: Final = msgspec.json.Decoder(GasState)
 
 
 class SqliteJournal:
@@ -53,7 +48,7 @@ class SqliteJournal:
 
         path: str = "keeper.db"
         """Relative to the directory of keeper.toml."""
-        lease_s: float = 15.0
+        lease_s: float = LEASE_S
         """How long a keeper that hangs still leads; one that died is followed at once."""
         keep_holds_s: int = KEEP_HOLDS_S
         """How long decisions that changed nothing are kept; what was acted on is kept for ever."""
@@ -120,16 +115,17 @@ class SqliteJournal:
 
         """
         opened = cls.contending(path, chain_id, terms, keep_holds_s=keep_holds_s)
-        if opened.hold() is None:
-            obstacle = opened.obstacle()
-            opened.close()
-            raise ConfigError(
-                "another keeper acts on this journal",
-                path=path,
-                pid=FileLock(Path(path)).last_holder(),
-                reason=obstacle,
-                remedy="stop that one first, or give each keeper its own key and journal",
-            )
+        with contextlib.ExitStack() as unless_it_leads:
+            unless_it_leads.callback(opened.close)
+            if opened.hold() is None:
+                raise ConfigError(
+                    "another keeper acts on this journal",
+                    path=path,
+                    pid=FileLock(Path(path)).last_holder(),
+                    reason=opened.obstacle(),
+                    remedy="stop that one first, or give each keeper its own key and journal",
+                )
+            unless_it_leads.pop_all()
         return opened
 
     @classmethod
@@ -214,18 +210,10 @@ class SqliteJournal:
 
     def history(self, book: str, now_ms: int) -> History:
         with self._guard:
-            traded_at_ms, gas_usd, gas_used, state, levels, reverts, dry = self._db.execute(
+            row = self._db.execute(
                 reading.HISTORY, (book, now_ms - DAY_S * 1_000, now_ms - HOUR_S * 1_000)
             ).fetchone()
-        return History(
-            last_trade_at_ms=traded_at_ms,
-            gas_usd_24h=gas_usd,
-            last_gas_used=gas_used,
-            volatility=state and VOLATILITY.decode(state),
-            gas=levels and GAS.decode(levels),
-            reverts_1h=reverts,
-            ran_out_of_gas=bool(dry),
-        )
+        return history_of(row)
 
     def code_hash(self, address: Address) -> str | None:
         with self._guard:

@@ -12,14 +12,9 @@ import time
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
-
 from keeper.adapters.stores.sqlite.opening import unusable
 from keeper.model.errors import Fenced
-from keeper.model.lease import Candidate, Tenure, refusal
-
-RENEWALS: Final = 3
-"""A lease is renewed when this part of it is over: more often would wear the disk for nothing."""
+from keeper.model.lease import Tenure, Terms, obstacle
 
 _RENEW: Final = (
     "UPDATE lease SET expires_ms = now_ms + :lease_ms, locked = :locked FROM clock"
@@ -96,15 +91,6 @@ class FileLock:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
-
-
-class Terms(Struct, frozen=True):
-    """On what terms a process contends for a lease."""
-
-    candidate: Candidate
-    lease_s: float = 15.0
-    adopt: bool = False
-    """Whether to follow a leader of another version or configuration that did not let go."""
 
 
 class LeaseRow:
@@ -187,12 +173,10 @@ class LeaseRow:
         }
 
     def _rest(self) -> None:
-        self._renew_at_s = time.monotonic() + self._terms.lease_s / RENEWALS
+        self._renew_at_s = time.monotonic() + self._terms.rest_s
 
     def _explain(self) -> str:
-        tenure = read_tenure(self._db)
-        reason = refusal(tenure, self._terms.candidate)
-        return reason or f"{tenure.holder} leads in epoch {tenure.epoch}"
+        return obstacle(read_tenure(self._db), self._terms.candidate)
 
 
 def read_tenure(connection: sqlite3.Connection) -> Tenure:

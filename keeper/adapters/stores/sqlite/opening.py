@@ -31,6 +31,12 @@ PAGE_BYTES: Final = 4_096
 LEADING_PAGES: Final = 1_024
 """Pages of write-ahead log made in advance: growing a file doubles the price of its fsync."""
 
+_LOOK: Final = (
+    "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master)"
+    " FROM pragma_application_id, pragma_user_version"
+)
+"""One statement, one moment: between two of them another process may have made the tables."""
+
 NO_TRADING: Final = "trading is halted: nothing is signed"
 """What the trigger says that refuses signed bytes after a halt."""
 
@@ -150,9 +156,9 @@ def _connect(uri: str) -> sqlite3.Connection:
 
 
 def _wait_for_schema(connection: sqlite3.Connection, path: Path) -> None:
-    """Give the keeper that holds the lock the time to make the tables."""
+    """Give the keeper that holds the lock the time to take the last step, not just the first."""
     deadline = time.monotonic() + BUSY_TIMEOUT_S
-    while _version(connection, path) == 0 and time.monotonic() < deadline:
+    while _version(connection, path) < len(STEPS) and time.monotonic() < deadline:
         time.sleep(LOOK_S)
 
 
@@ -189,9 +195,7 @@ def _prepare(
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
-    ((application_id,),) = connection.execute("PRAGMA application_id")
-    ((version,),) = connection.execute("PRAGMA user_version")
-    ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_master")
+    ((application_id, version, tables),) = connection.execute(_LOOK)
     if application_id != APPLICATION_ID and (tables or version or application_id):
         raise ConfigError(
             "this file is another program's database",

@@ -7,7 +7,15 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Final
 
-from keeper.adapters.event_log import Tip, broken, decode, newest_code_hash, open_of, record
+from keeper.adapters.event_log import (
+    Tip,
+    broken,
+    decode,
+    newest_code_hash,
+    open_of,
+    record,
+    totals_of,
+)
 from keeper.adapters.stores.sqlite import opening, writing
 from keeper.model.chain import Address, ChainId
 from keeper.model.errors import BadData
@@ -59,6 +67,15 @@ _DECISIONS: Final = (
     "   ORDER BY seq DESC LIMIT ?2)"
     ") ORDER BY place DESC, id DESC LIMIT ?2"
 )
+_TOTALS: Final = (
+    "SELECT"
+    " (SELECT count(*) FROM slot), (SELECT count(*) FROM attempt),"
+    " (SELECT total(gas_usd) FROM intent),"
+    " total(data ->> '$.outcome.fill.fee_usd'),"
+    " total(data ->> '$.outcome.fill.realized_pnl_usd'),"
+    " total(abs(data ->> '$.outcome.fill.units'))"
+    " FROM event JOIN intent ON event.seq = intent.settled_seq"
+)
 
 
 def read_open(connection: sqlite3.Connection) -> tuple[Open, ...]:
@@ -74,7 +91,7 @@ def _open(connection: sqlite3.Connection, found: Record) -> Open:
         " AND kind IN ('Sent', 'Unseen', 'Placed', 'Progressed') ORDER BY seq",
         (found.intent.id,),
     ).fetchall()
-    return open_of(found, [decode(*row) for row in rows])
+    return open_of(found.intent, found.attempts, [decode(*row) for row in rows])
 
 
 def read_code_hash(connection: sqlite3.Connection, address: Address) -> str | None:
@@ -127,27 +144,7 @@ def read_totals(connection: sqlite3.Connection) -> Totals:
     by_status = dict(
         connection.execute("SELECT coalesce(status, 'open'), count(*) FROM intent GROUP BY 1")
     )
-    fees, pnl, traded = connection.execute(
-        "SELECT total(data ->> '$.outcome.fill.fee_usd'),"
-        " total(data ->> '$.outcome.fill.realized_pnl_usd'),"
-        " total(abs(data ->> '$.outcome.fill.units'))"
-        " FROM event JOIN intent ON event.seq = intent.settled_seq"
-    ).fetchone()
-    (gas,) = connection.execute("SELECT total(gas_usd) FROM intent").fetchone()
-    (slots,) = connection.execute("SELECT count(*) FROM slot").fetchone()
-    (attempts,) = connection.execute("SELECT count(*) FROM attempt").fetchone()
-    open_intents = by_status.pop("open", 0)
-    return Totals(
-        intents=sum(by_status.values()) + open_intents,
-        open_intents=open_intents,
-        by_status=by_status,
-        transactions=slots,
-        attempts=attempts,
-        gas_usd=gas,
-        fees_usd=fees,
-        realized_pnl_usd=pnl,
-        traded_base=traded,
-    )
+    return totals_of(by_status, connection.execute(_TOTALS).fetchone())
 
 
 def verify(connection: sqlite3.Connection, chain_id: ChainId) -> Proof:

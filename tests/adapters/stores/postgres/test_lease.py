@@ -40,13 +40,7 @@ def run_out(config: PostgresConfig) -> Callable[[], None]:
 
 
 class TestPostgresLease(LeaseConformance):
-    @pytest.fixture
-    def contend(self, contend: Contend) -> Contend:
-        return contend
-
-    @pytest.fixture
-    def run_out(self, run_out: Callable[[], None]) -> Callable[[], None]:
-        return run_out
+    """With the fixtures above."""
 
 
 def test_each_account_has_a_lease_of_its_own(config: PostgresConfig) -> None:

@@ -176,6 +176,22 @@ def test_a_connection_that_was_cut_is_made_anew(journal: PostgresJournal, relay:
     assert len(journal.open()[0].attempts) == 1
 
 
+def test_links_on_several_schemas_share_one_connection_also_a_new_one(
+    config: PostgresConfig,
+) -> None:
+    who = "SELECT pg_backend_pid()"
+    link = Link(config.url, "one", patience_s=PATIENCE_S)
+    other = link.on("other")
+    first = link.rows(who)
+    assert other.rows(who) == first
+    with pytest.raises(Transient):
+        link.rows("SELECT pg_terminate_backend(pg_backend_pid())")
+    second = other.rows(who)
+    assert second != first
+    assert link.rows(who) == second
+    link.close()
+
+
 def test_s6_a_session_that_the_server_ends_writes_nothing_and_is_made_anew(
     journal: PostgresJournal, config: PostgresConfig
 ) -> None:

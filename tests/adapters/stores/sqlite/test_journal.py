@@ -9,16 +9,15 @@ from pathlib import Path
 import pytest
 
 from keeper.adapters.stores.sqlite import SqliteJournal, journal, opening, reading
+from keeper.adapters.stores.sqlite.lease import FileLock, LeaseRow
 from keeper.model.chain import ChainId
-from keeper.model.errors import ConfigError, Fatal, Stopped, Transient
-from keeper.model.events import Halted, Intended, Resumed, Settled, Signed
-from keeper.ports.acting import Journal
+from keeper.model.errors import ConfigError, Fatal, Transient
+from keeper.model.events import Halted, Intended, Settled, Signed
+from keeper.ports.acting import Archive
 from keeper.testing.conformance.journal_events import (
     ACCOUNT,
     NOW_MS,
-    a_hold,
     a_life,
-    a_reasoning,
     a_rebalance,
     an_attempt,
     an_intent,
@@ -28,24 +27,6 @@ from keeper.testing.conformance.store import StoreConformance
 
 CHAIN = ChainId(31337)
 DAY_MS = 24 * 3600 * 1_000
-
-
-class Reopener:
-    """Opens one path again and again, as one process after another would."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.current: SqliteJournal | None = None
-
-    def __call__(self) -> SqliteJournal:
-        self.close()
-        self.current = SqliteJournal.acting(self.path, CHAIN)
-        return self.current
-
-    def close(self) -> None:
-        if self.current is not None:
-            self.current.close()
-            self.current = None
 
 
 @pytest.fixture
@@ -68,21 +49,12 @@ def beside(acting: SqliteJournal, path: Path) -> Iterator[SqliteJournal]:
 
 class TestSqliteJournal(StoreConformance):
     @pytest.fixture
-    def reopener(self, path: Path) -> Iterator[Reopener]:
-        with contextlib.closing(Reopener(path)) as reopener:
-            yield reopener
-
-    @pytest.fixture
-    def reopen(self, reopener: Reopener) -> Callable[[], Journal]:
-        return reopener
-
-    @pytest.fixture
-    def close(self, reopener: Reopener) -> Callable[[], None]:
-        return reopener.close
-
-    @pytest.fixture
-    def open_second(self, path: Path) -> Callable[[], Journal]:
+    def open_it(self, path: Path) -> Callable[[], Archive]:
         return lambda: SqliteJournal.acting(path, CHAIN)
+
+    @pytest.fixture
+    def open_second(self, open_it: Callable[[], Archive]) -> Callable[[], Archive]:
+        return open_it
 
     @pytest.fixture
     def command(self, path: Path) -> tuple[str, ...]:
@@ -95,46 +67,6 @@ class TestSqliteJournal(StoreConformance):
 
 
 # Other processes
-
-
-def test_a_person_halts_and_resumes_from_another_process(
-    acting: SqliteJournal, beside: SqliteJournal
-) -> None:
-    beside.append(Halted("by hand", NOW_MS))
-    assert acting.halted() == "by hand"
-    acting.append(Intended(an_intent(), NOW_MS))
-    with pytest.raises(Stopped):
-        acting.append(Signed(an_attempt(an_intent(), 0)))
-    beside.append(Resumed("looked at it", NOW_MS))
-    assert acting.halted() is None
-    acting.append(Signed(an_attempt(an_intent(), 0)))
-    assert beside.verify() == acting.verify()
-
-
-def test_nobody_acts_without_the_lock(beside: SqliteJournal) -> None:
-    with pytest.raises(Fatal, match="holds the journal's lock"):
-        beside.append(Intended(an_intent(), NOW_MS))
-
-
-def test_a_request_waits_until_it_is_served(acting: SqliteJournal, beside: SqliteJournal) -> None:
-    wanted = beside.request("rebalance")
-    assert [r.command for r in acting.requests()] == ["rebalance"]
-    assert not beside.is_served(wanted)
-    acting.serve(wanted)
-    assert acting.requests() == ()
-    assert beside.is_served(wanted)
-    assert not beside.is_served(wanted + 1)
-
-
-def test_asking_twice_is_asking_once_until_it_is_served(
-    acting: SqliteJournal, beside: SqliteJournal
-) -> None:
-    first = beside.request("flatten")
-    assert beside.request("flatten") == first
-    other = beside.request("rebalance")
-    assert [r.id for r in acting.requests()] == [first, other]
-    acting.serve(first)
-    assert beside.request("flatten") > other
 
 
 def test_a_request_survives_a_restart(path: Path) -> None:
@@ -210,25 +142,6 @@ def test_s1_a_disk_that_turned_read_only_is_fatal(acting: SqliteJournal) -> None
 # Age
 
 
-def test_old_holds_are_forgotten_and_what_was_acted_on_is_kept(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(journal, "TIDY_AFTER", 5)
-    with SqliteJournal.acting(path, CHAIN, keep_holds_s=60) as kept:
-        kept.append(a_hold(0, why=a_reasoning(variance=0.3)), a_rebalance())
-        for second in range(20):
-            kept.append(a_hold(second * 1_000))
-        kept.append(*a_life(an_intent(), 0))
-        for second in range(600, 620):
-            kept.append(a_hold(second * 1_000))
-        held = [decided.at_ms for decided in kept.decisions(last=100)]
-        assert held == [NOW_MS] + [NOW_MS + s * 1_000 for s in range(600, 620)]
-        state = kept.history("eth", NOW_MS).volatility
-        assert state is not None
-        assert state.variance_per_year == 0.5
-        assert kept.verify().events == 5
-
-
 def test_the_write_ahead_log_stays_short_without_any_hold(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,3 +189,17 @@ def test_a_failed_opening_frees_the_lock(path: Path) -> None:
         SqliteJournal.acting(path, ChainId(1))
     with SqliteJournal.acting(path, CHAIN):
         pass
+
+
+def test_a_lease_that_cannot_be_asked_for_frees_the_lock(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(_row: LeaseRow) -> None:
+        raise Transient("the journal is locked by another process")
+
+    monkeypatch.setattr(LeaseRow, "hold", busy)
+    with pytest.raises(Transient):
+        SqliteJournal.acting(path, CHAIN)
+    lock = FileLock(path)
+    assert lock.take()
+    lock.release()

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from keeper.adapters.stores.sqlite import SqliteJournal
-from keeper.adapters.stores.sqlite.lease import FileLock, Terms, lock_path
+from keeper.adapters.stores.sqlite.lease import FileLock, lock_path
 from keeper.model.chain import ChainId
 from keeper.model.errors import ConfigError, Fenced, Transient
 from keeper.model.events import Halted
-from keeper.model.lease import Candidate
+from keeper.model.lease import Candidate, Terms
 from keeper.testing.conformance.journal_events import NOW_MS
 from keeper.testing.conformance.lease import (
     FIRST,
@@ -52,13 +52,7 @@ def run_out(path: Path) -> Callable[[], None]:
 
 
 class TestSqliteLease(LeaseConformance):
-    @pytest.fixture
-    def contend(self, contend: Contend) -> Contend:
-        return contend
-
-    @pytest.fixture
-    def run_out(self, run_out: Callable[[], None]) -> Callable[[], None]:
-        return run_out
+    """With the fixtures above."""
 
 
 def die(journal: object) -> None:

@@ -3,15 +3,19 @@
 import contextlib
 import os
 import sqlite3
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from keeper.adapters.event_log import ENCODER
 from keeper.adapters.stores.sqlite import SqliteJournal, opening, writing
+from keeper.adapters.stores.sqlite.lease import FileLock
 from keeper.model.chain import ChainId
 from keeper.model.errors import ConfigError, Fatal, Stopped
 from keeper.model.events import Halted, Intended, Settled, Signed
+from keeper.model.lease import Candidate, Terms
 from keeper.ports.acting import Open
 from keeper.testing.conformance.journal_events import (
     a_hold,
@@ -154,6 +158,63 @@ def test_a_first_start_that_died_half_way_starts_again(path: Path) -> None:
     path.touch()
     with SqliteJournal.acting(path, CHAIN) as journal:
         assert journal.open() == ()
+
+
+@pytest.mark.parametrize("steps", range(len(opening.STEPS)))
+def test_a_first_start_that_is_half_way_elsewhere_is_waited_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    with monkeypatch.context() as half_way:
+        half_way.setattr(opening, "STEPS", opening.STEPS[:steps])
+        if steps:
+            opening.connect(path, CHAIN, acting=True, alone=True).close()
+
+    def go_on(_seconds: float) -> None:
+        opening.connect(path, CHAIN, acting=True, alone=True).close()
+
+    monkeypatch.setattr(time, "sleep", go_on)
+    other = FileLock(path)
+    assert other.take()
+    with SqliteJournal.contending(path, CHAIN) as second:
+        assert second.hold() == 1
+    other.release()
+
+
+def test_what_another_first_start_commits_during_a_look_is_not_half_seen(path: Path) -> None:
+    class Interrupted(sqlite3.Connection):
+        """A connection during whose every statement another process makes the tables."""
+
+        def look(self, statement: str) -> list[tuple[int, ...]]:
+            rows = self.cursor().execute(statement).fetchall()
+            opening.connect(path, CHAIN, acting=True, alone=True).close()
+            return rows
+
+        execute = look  # type: ignore[assignment]  # rows in the place of a cursor
+
+    with contextlib.closing(sqlite3.connect(path, factory=Interrupted)) as db:
+        assert opening._version(db, path) == 0
+        assert opening._version(db, path) == len(opening.STEPS)
+
+
+def test_two_first_starts_make_one_journal(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "LOOK_S", 0.0)
+    opened: list[SqliteJournal] = []
+    names = ("one", "two", "three")
+    together = threading.Barrier(len(names))
+
+    def start(name: str) -> None:
+        together.wait()
+        opened.append(SqliteJournal.contending(path, CHAIN, Terms(Candidate(name))))
+
+    starts = [threading.Thread(target=start, args=(name,)) for name in names]
+    for thread in starts:
+        thread.start()
+    for thread in starts:
+        thread.join()
+    assert len(opened) == len(names)
+    assert sum(journal.hold() is not None for journal in opened) == 1
+    for journal in opened:
+        journal.close()
 
 
 def test_the_holder_of_the_lock_is_named(path: Path) -> None:

@@ -130,6 +130,8 @@ class Loop:
         self._retry_at_ms: int | None = None
         self._hedges: dict[str, float] = {}
         """As last seen, while nothing of ours could change them."""
+        self._has_ended = True
+        """Whether the tick before went to its end, so that `_hedges` is what it left."""
 
     def _work(self, triggers: frozenset[str]) -> None:
         journal = self._desk.hands.log.journal
@@ -172,19 +174,20 @@ class Loop:
         clock = self._desk.hands.log.clock
         began_ms = clock.monotonic_ms()
         try:
+            self._forget_hedges_of_a_failed_tick()
+            self._has_ended = False
             if not self._reconciled:
                 self._reconcile()
             decided = tick(self._desk, triggers, command)
-            warn_of_others(self._desk.hands, self._hedges, decided)
+            seen = hedges_of(decided)
+            warn_of_others(self._desk.hands, self._hedges, seen)
             self._after_tick(decided)
         except (Fenced, UnknownHistory):
             raise
         except KeeperError as error:
-            self._forget_hedges_if_open()
             self._trouble(error)
             return None
         except Exception as surprise:  # noqa: BLE001  # the last line of defence: halt, never guess
-            self._forget_hedges_if_open()
             self._halt(f"unexpected {type(surprise).__name__}: {surprise}")
             return None
         self._cut_off = False
@@ -192,16 +195,21 @@ class Loop:
         self.pulse.last_tick_at_ms = clock.now_ms()
         self.pulse.last_duration_ms = clock.monotonic_ms() - began_ms
         is_open = self._is_open()
-        self._hedges = {} if is_open else self._hedges | hedges_of(decided)
+        self._hedges = {} if is_open else self._hedges | seen
+        self._has_ended = True
         self._schedule_look(_due_in_s(decided, is_open, self._pace))
         if self._desk.hands.log.journal.halted() is not None:
             # Whoever halts from another process may use the key before they resume.
             self._reconciled, self._was_halted = False, True
         return decided
 
-    def _forget_hedges_if_open(self) -> None:
-        """Expect nothing of the hedges after a tick that failed on the way with an intent open."""
-        if self._is_open():
+    def _forget_hedges_of_a_failed_tick(self) -> None:
+        """Expect nothing of the hedges if the tick before failed on the way with an intent open.
+
+        It is asked now and not when that tick failed: a halt is written down first, and the journal
+        may be away.
+        """
+        if not self._has_ended and self._is_open():
             self._hedges = {}
 
     def _is_open(self) -> bool:

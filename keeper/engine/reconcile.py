@@ -78,13 +78,13 @@ def hedges_of(decided: tuple[Decided, ...]) -> dict[str, float]:
     return {note.book: note.decision.why.hedge for note in decided if note.decision.why is not None}
 
 
-def warn_of_others(hands: Hands, before: Mapping[str, float], decided: tuple[Decided, ...]) -> None:
+def warn_of_others(hands: Hands, before: Mapping[str, float], now: Mapping[str, float]) -> None:
     """Say so if a hedge is not what it was at the look before, though nothing of ours was open.
 
     Somebody traded by hand, or the venue liquidated or deleveraged the account. The decision was
     already made on what the venue shows now.
     """
-    for book, hedge in hedges_of(decided).items():
+    for book, hedge in now.items():
         if abs(hedge - before.get(book, hedge)) > DUST_BASE:
             change = BadData(
                 "the position at the venue changed, and not by this keeper",

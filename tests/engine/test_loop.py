@@ -10,6 +10,7 @@ from keeper.engine.reconcile import UnknownHistory
 from keeper.model.chain import BlockRef
 from keeper.model.errors import BadData, Fatal, Fenced, KeeperError, Transient, Uncertain
 from keeper.model.events import Adopted, Decided, Event, Halted, Resumed, Troubled
+from keeper.ports.acting import Open
 from keeper.sim.memory_journal import MemoryJournal
 from keeper.sim.world import LIMITS, World, desk_of
 from keeper.testing.leases import HandLease
@@ -332,14 +333,20 @@ def test_r18_what_is_not_confirmed_yet_is_looked_at_again_in_a_moment() -> None:
 
 
 class TroubledJournal(MemoryJournal):
-    """Refuses every write with whatever a test puts into it."""
+    """Refuses every write with whatever a test puts into it, or every question as well."""
 
     trouble: KeeperError | None = None
+    is_mute = False
 
     def append(self, *events: Event) -> None:
         if self.trouble is not None:
             raise self.trouble
         super().append(*events)
+
+    def open(self) -> tuple[Open, ...]:
+        if self.trouble is not None and self.is_mute:
+            raise self.trouble
+        return super().open()
 
 
 def test_who_stands_by_neither_decides_nor_signs() -> None:
@@ -443,14 +450,19 @@ def test_a_journal_that_is_away_stops_everything_and_ends_nothing(away: KeeperEr
     assert len(world.raws) == 1
 
 
-def test_a_halt_that_could_not_be_written_is_written_before_anything_else() -> None:
+@pytest.mark.parametrize("is_mute", [False, True], ids=["read only", "not even read"])
+@pytest.mark.parametrize("error", [Fatal("mined without an effect"), RuntimeError("a bug")])
+def test_a_halt_that_could_not_be_written_is_written_before_anything_else(
+    error: Exception, *, is_mute: bool
+) -> None:
     world, journal = World(), TroubledJournal()
+    journal.is_mute = is_mute
     loop = loop_on(world, journal)
     head = world.head
 
     def fail_while_the_journal_is_away() -> BlockRef:
         journal.trouble = Transient("unreachable")
-        raise Fatal("mined without an effect")
+        raise error
 
     world.head = fail_while_the_journal_is_away  # type: ignore[method-assign]  # the worst moment
     loop.turn(frozenset({"block"}))
@@ -458,7 +470,7 @@ def test_a_halt_that_could_not_be_written_is_written_before_anything_else() -> N
     world.head = head  # type: ignore[method-assign]  # well again, but nobody has looked
     journal.trouble = None
     loop.turn(frozenset({"block"}))
-    assert "mined without an effect" in str(journal.halted())
+    assert str(error) in str(journal.halted())
     assert world.raws == []
 
 
@@ -522,6 +534,42 @@ def test_a_fill_behind_a_failed_tick_is_not_blamed_on_others(failure: Exception)
     loop.turn(frozenset({"block"}))
     world.send = accept  # type: ignore[method-assign]  # and well again
     journal.append(Resumed("looked at", world.now_ms))
+    for _ in range(4):
+        world.mine()
+        loop.turn(frozenset({"block"}))
+    assert abs(world.position + world.delta) < 0.1
+    assert position_warnings(journal) == []
+
+
+def test_a_position_that_others_changed_while_the_journal_was_away_is_told() -> None:
+    world, journal = World(), TroubledJournal()
+    loop = quiet_loop(world, journal)
+    journal.trouble, journal.is_mute = Transient("unreachable"), True
+    loop.turn(frozenset({"block"}))
+    loop.turn(frozenset({"block"}))
+    world.position = 0.0
+    journal.trouble = None
+    loop.turn(frozenset({"block"}))
+    assert len(position_warnings(journal)) == 1
+
+
+def test_a_fill_of_a_tick_that_lost_its_journal_on_the_way_is_not_blamed_on_others() -> None:
+    world, journal = World(delta=0.0), TroubledJournal()
+    journal.is_mute = True
+    loop = loop_on(world, journal)
+    loop.turn(frozenset({"block"}))
+    world.delta = 10.0
+    accept = world.send
+
+    def accept_and_lose_the_journal(raw: bytes) -> str:
+        journal.trouble = Transient("unreachable")
+        return accept(raw)
+
+    world.send = accept_and_lose_the_journal  # type: ignore[method-assign]  # once
+    loop.turn(frozenset({"block"}))
+    world.send = accept  # type: ignore[method-assign]  # and well again
+    loop.turn(frozenset({"block"}))
+    journal.trouble = None
     for _ in range(4):
         world.mine()
         loop.turn(frozenset({"block"}))

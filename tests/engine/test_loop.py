@@ -474,6 +474,27 @@ def test_a_halt_that_could_not_be_written_is_written_before_anything_else(
     assert world.raws == []
 
 
+def test_a_halt_that_is_owed_outlives_the_lease() -> None:
+    world, journal, lease = World(), TroubledJournal(), HandLease()
+    loop = Loop(desk_of(world, journal), Mailbox(), leadership=Leadership(lease))
+    head = world.head
+
+    def fail_while_the_database_is_away() -> BlockRef:
+        journal.trouble = Transient("unreachable")
+        raise Fatal("mined without an effect")
+
+    world.head = fail_while_the_database_is_away  # type: ignore[method-assign]  # the worst moment
+    loop.turn(frozenset({"block"}))
+    world.head = head  # type: ignore[method-assign]  # well again, but nobody has looked
+    lease.taken_by("another")
+    assert not loop.turn(frozenset({"block"}))
+    lease.free()
+    journal.trouble = None
+    assert loop.turn(frozenset({"block"}))
+    assert "mined without an effect" in str(journal.halted())
+    assert world.raws == []
+
+
 class Remember:
     """A sink that keeps what it is told."""
 

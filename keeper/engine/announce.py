@@ -2,7 +2,9 @@
 
 from msgspec import Struct
 
-from keeper.model.events import Event
+from keeper.core.redact import redact
+from keeper.model.errors import KeeperError
+from keeper.model.events import Event, Troubled
 from keeper.ports.acting import Journal
 from keeper.ports.telling import Clock, Sink
 
@@ -24,3 +26,10 @@ class Announcer(Struct, frozen=True):
         for event in events:
             for sink in self.sinks:
                 sink.tell(event)
+
+    def troubled(self, error: KeeperError) -> Troubled:
+        """Return what is told of *error*.
+
+        A library may put an address with its key into what it raises, so that is cut here.
+        """
+        return Troubled(type(error).__name__, redact(str(error)), self.clock.now_ms())

@@ -27,7 +27,7 @@ from keeper.model.errors import (
     Transient,
     Uncertain,
 )
-from keeper.model.events import Decided, Halted, Troubled
+from keeper.model.events import Decided, Halted
 from keeper.model.flow import Command, Decision, Hold
 from keeper.ports.acting import Request
 
@@ -118,7 +118,7 @@ class Loop:
         except (Transient, Uncertain) as away:
             # What cannot be written down is not done; it can still be said.
             log = self._desk.hands.log
-            log.tell(Troubled(type(away).__name__, redact(str(away)), log.clock.now_ms()))
+            log.tell(log.troubled(away))
             self.pulse.troubles += 1
             self._schedule_look(self._pace.retry_s)
         return True
@@ -249,7 +249,7 @@ class Loop:
         log = self._desk.hands.log
         was_cut_off, self._cut_off = self._cut_off, isinstance(error, Transient)
         if not (was_cut_off and self._cut_off):  # an outage is told once, however long it lasts
-            log.append(Troubled(type(error).__name__, redact(str(error)), log.clock.now_ms()))
+            log.append(log.troubled(error))
         self._pay_halt()
 
     def _halt(self, reason: str) -> None:

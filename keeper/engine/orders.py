@@ -14,7 +14,7 @@ from keeper.engine.reader import read_all
 from keeper.engine.rehearse import undone
 from keeper.model.chain import BlockRef
 from keeper.model.errors import BadData, Rejected
-from keeper.model.events import Placed, Progressed, Troubled
+from keeper.model.events import Placed, Progressed
 from keeper.model.flow import Intent, Progress
 from keeper.ports.acting import Open
 from keeper.ports.reading import Chain, OrderVenue, Read, Venue
@@ -118,7 +118,7 @@ def _take_back(hands: Hands, venue: Venue, intent: Intent) -> None:
     try:
         start(hands, venue, intent, intent.block)
     except Rejected as refusal:  # most likely it was executed just now: the venue will say
-        log.append(Troubled("Rejected", str(refusal), log.clock.now_ms()))
+        log.append(log.troubled(refusal))
 
 
 def _close(hands: Hands, intent: Intent, placed: Placed, last: Progress) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from keeper.core.decide import DUST_BASE
 from keeper.engine.hands import Hands
 from keeper.model.chain import BlockRef
-from keeper.model.errors import BadData, ConfigError, Fatal, KeeperError, Warned
-from keeper.model.events import Adopted, Decided, Troubled
+from keeper.model.errors import BadData, ConfigError, Fatal, Warned
+from keeper.model.events import Adopted, Decided
 
 
 class UnknownHistory(ConfigError):
@@ -70,7 +70,7 @@ def warn_of_delegation(hands: Hands, head: BlockRef) -> None:
         account=account,
         remedy="find out who signed it; a key that hedges should do nothing else",
     )
-    _warn(hands, warning)
+    hands.log.append(hands.log.troubled(warning))
 
 
 def hedges_of(decided: tuple[Decided, ...]) -> dict[str, float]:
@@ -94,9 +94,4 @@ def warn_of_others(hands: Hands, before: Mapping[str, float], now: Mapping[str, 
                 remedy="look for a liquidation, a deleveraging or a trade by hand; it is hedged "
                 "from what the venue shows now",
             )
-            _warn(hands, change)
-
-
-def _warn(hands: Hands, warning: KeeperError) -> None:
-    now_ms = hands.log.clock.now_ms()
-    hands.log.append(Troubled(type(warning).__name__, str(warning), now_ms))
+            hands.log.append(hands.log.troubled(change))

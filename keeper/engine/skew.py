@@ -8,7 +8,6 @@ nothing. The other direction would pass unnoticed, so it is told here.
 from keeper.engine.announce import Announcer
 from keeper.model.chain import BlockRef
 from keeper.model.errors import Warned
-from keeper.model.events import Troubled
 
 MS_PER_S = 1_000
 MOST_AHEAD_S = 300
@@ -49,4 +48,4 @@ def _tell(log: Announcer, head: BlockRef, went_back_s: int, ahead_s: float) -> N
         behind_an_earlier_block_s=went_back_s,
         remedy="set this machine's clock by NTP; if it is right, the node is not to be trusted",
     )
-    log.append(Troubled(type(warning).__name__, str(warning), log.clock.now_ms()))
+    log.append(log.troubled(warning))

@@ -12,7 +12,7 @@ from keeper.engine.reader import read_all
 from keeper.engine.skew import Skew
 from keeper.model.chain import BlockRef
 from keeper.model.errors import BadData, Rejected, Transient
-from keeper.model.events import Decided, Halted, Troubled
+from keeper.model.events import Decided, Halted
 from keeper.model.flow import Command, Decision, Halt, Hold, Intent, Rebalance, Snapshot
 from keeper.model.market import Quote
 from keeper.model.position import VaultState, VenueState
@@ -146,7 +146,7 @@ def act(hands: Hands, book: Book, note: Decided, intent: Intent) -> None:
     try:
         start(hands, book.venue, intent, intent.block, because=(note,))
     except Rejected as refusal:
-        hands.log.append(Troubled("Rejected", str(refusal), hands.log.clock.now_ms()))
+        hands.log.append(hands.log.troubled(refusal))
 
 
 def _halt(hands: Hands, note: Decided, reason: str) -> str:
@@ -178,8 +178,7 @@ def _doubt(desk: Desk, decision: Rebalance, head: BlockRef) -> str | None:
     except Transient as silence:
         return f"{UNCONFIRMED}: {silence}"
     except BadData as doubt:
-        log = desk.hands.log
-        log.append(Troubled(type(doubt).__name__, str(doubt), log.clock.now_ms()))
+        desk.hands.log.append(desk.hands.log.troubled(doubt))
         return f"contradicted: {doubt}"
     return None
 

@@ -32,7 +32,7 @@ from keeper.core.limits import Limits
 from keeper.core.tx_steps import TxPolicy
 from keeper.devnet.world import World
 from keeper.engine.announce import Announcer
-from keeper.engine.execute import Hands
+from keeper.engine.hands import Hands
 from keeper.engine.loop import Loop
 from keeper.engine.mailbox import Mailbox
 from keeper.engine.tick import Book, Desk

@@ -31,7 +31,7 @@ from keeper.adapters.stores.postgres.config import PostgresConfig
 from keeper.config import BookConfig, Config
 from keeper.core.decide import Terms
 from keeper.engine.announce import Announcer
-from keeper.engine.execute import Hands
+from keeper.engine.hands import Hands
 from keeper.engine.leadership import Leadership
 from keeper.engine.loop import Loop
 from keeper.engine.mailbox import Mailbox

@@ -33,8 +33,6 @@ from keeper.model.flow import Attempt, Facts, Intent, Outcome, Status
 from keeper.ports.acting import Open
 from keeper.ports.reading import Venue
 
-__all__ = ("Hands", "settle", "start")
-
 
 def start(
     hands: Hands, venue: Venue, intent: Intent, head: BlockRef, *, because: tuple[Event, ...] = ()

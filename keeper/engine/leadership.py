@@ -18,10 +18,13 @@ class Leadership:
         self._say = say
         self._said: str | None = "nothing yet"
         self._epoch: int | None = None
-        self.is_leading = lease is None
-        """What was true at the last turn."""
         self.is_new = False
         """Whether others may have acted since the last turn that led."""
+
+    @property
+    def is_leading(self) -> bool:
+        """Whether this keeper leads, as of the last turn."""
+        return self._lease is None or self._epoch is not None
 
     def leads(self) -> bool:
         """Renew or take over; return whether this keeper leads.
@@ -35,13 +38,12 @@ class Leadership:
         epoch = self._lease.hold()
         self.is_new = epoch is not None and epoch != self._epoch
         self._epoch = epoch
-        self.is_leading = epoch is not None
         self._tell(self._lease.obstacle())
         return self.is_leading
 
     def lose(self, reason: str) -> None:
         """Stand by from now on: a write was fenced."""
-        self._epoch, self.is_leading = None, False
+        self._epoch = None
         self._tell(reason)
 
     def _tell(self, obstacle: str | None) -> None:

@@ -31,9 +31,9 @@ def book(hands: Hands, venue: Venue, pending: Open, mined: Mined, head: BlockRef
         _book_revert(hands, venue, intent, attempt, mined, head)
     elif intent.withdraws is not None:
         close(hands, intent, "done", "the order was taken back", mined=mined)
-    elif isinstance(venue, OrderVenue) and (order := venue.placed(mined.logs)) is not None:
+    elif isinstance(venue, OrderVenue) and (left := venue.placed(mined.logs)) is not None:
         used, price_wei, data_fee_wei = mined.gas_used, mined.gas_price_wei, mined.data_fee_wei
-        hands.log.append(Placed(intent.id, order, used, price_wei, _now_ms(hands), data_fee_wei))
+        hands.log.append(Placed(intent.id, left, used, price_wei, _now_ms(hands), data_fee_wei))
         return False
     else:
         book_fill(hands, intent, mined, venue.fill(mined.logs))

@@ -93,16 +93,18 @@ def _do(setting: Setting, config: Config, wish: Wish, wait_s: float) -> Exit:
         loop.turn(frozenset({"person"}) if journal.open() else frozenset())
         asked_at_ms = SystemClock().now_ms()
         request_id = journal.request(wish)
-        loop.turn(frozenset())
-        while not _is_over(journal, request_id, recorder) and time.monotonic() < deadline:
-            time.sleep(LOOK_S)
+        try:
             loop.turn(frozenset())
-        served = journal.is_served(request_id)
-        code = _report(setting, journal, wish, request_id, asked_at_ms)
-        if not served:
-            # Nobody waits for it any more: the next `keeper run` must not find it and trade.
-            journal.serve(request_id)
-        return code if served else max(code, recorder.exit)
+            while not _is_over(journal, request_id, recorder) and time.monotonic() < deadline:
+                time.sleep(LOOK_S)
+                loop.turn(frozenset())
+            served = journal.is_served(request_id)
+            code = _report(setting, journal, wish, request_id, asked_at_ms)
+            return code if served else max(code, recorder.exit)
+        finally:
+            if not journal.is_served(request_id):
+                # Nobody waits for it any more: the next `keeper run` must not find it and trade.
+                journal.serve(request_id)
 
 
 def _refuse_if_halted(journal: Archive, wish: Wish) -> None:

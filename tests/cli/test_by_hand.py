@@ -98,6 +98,15 @@ def test_a_wish_that_the_limits_forbid_is_withdrawn(
         assert journal.halted() is None
 
 
+def test_a_wish_that_ends_in_an_error_is_withdrawn(
+    devnet_keeper: Keeper, devnet_home: Path, world: World
+) -> None:
+    world.chain.rpc.call("anvil_setNonce", world.accounts.keeper.address, "0x7")
+    assert devnet_keeper("flatten").exit_code == 2
+    with SqliteJournal.beside(devnet_home / "keeper.db", ChainId(31337)) as journal:
+        assert journal.requests() == ()
+
+
 def test_a_running_keeper_is_asked_and_waited_for(
     devnet_keeper: Keeper, devnet_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ import click
 
 from keeper.adapters.clock import SystemClock
 from keeper.cli import journal_view
+from keeper.cli.adopting import adopting
 from keeper.cli.command import Command
 from keeper.cli.desk import open_desk
 from keeper.cli.exit_codes import Exit
@@ -39,6 +40,7 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--wait/--no-wait", default=True, show_default=True,
                      help="Wait until it is done and settled."),
         click.option("--dry-run", "dry", is_flag=True, help="Only show what would be done."),
+        adopting,
     ):  # fmt: skip
         command = option(command)
     return command
@@ -47,20 +49,22 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
 @click.command(cls=Command)
 @options
 @click.pass_context
-def rebalance(ctx: click.Context, *, dry: bool, wait: bool, timeout_s: float) -> None:
+def rebalance(ctx: click.Context, *, dry: bool, wait: bool, timeout_s: float, adopt: bool) -> None:
     """Trade every book to its exact target now, even inside the band. Limits still bind."""
-    ctx.exit(_obey(ctx.ensure_object(Setting), "rebalance", dry=dry, wait_s=wait * timeout_s))
+    setting, wait_s = ctx.ensure_object(Setting), wait * timeout_s
+    ctx.exit(_obey(setting, "rebalance", dry=dry, wait_s=wait_s, adopt=adopt))
 
 
 @click.command(cls=Command)
 @options
 @click.pass_context
-def flatten(ctx: click.Context, *, dry: bool, wait: bool, timeout_s: float) -> None:
+def flatten(ctx: click.Context, *, dry: bool, wait: bool, timeout_s: float, adopt: bool) -> None:
     """Close every hedge, then halt, so that nothing is hedged again before `keeper resume`."""
-    ctx.exit(_obey(ctx.ensure_object(Setting), "flatten", dry=dry, wait_s=wait * timeout_s))
+    setting, wait_s = ctx.ensure_object(Setting), wait * timeout_s
+    ctx.exit(_obey(setting, "flatten", dry=dry, wait_s=wait_s, adopt=adopt))
 
 
-def _obey(setting: Setting, wish: Wish, *, dry: bool, wait_s: float) -> Exit:
+def _obey(setting: Setting, wish: Wish, *, dry: bool, wait_s: float, adopt: bool) -> Exit:
     config = configured(setting)
     if dry:
         return rehearse(setting, config, command=wish)
@@ -68,7 +72,7 @@ def _obey(setting: Setting, wish: Wish, *, dry: bool, wait_s: float) -> Exit:
         holder = leader(config, journal)
     if holder is not None:
         return _ask(setting, wish, wait_s)
-    return _do(setting, config, wish, wait_s)
+    return _do(setting, config, wish, wait_s=wait_s, adopt=adopt)
 
 
 def _ask(setting: Setting, wish: Wish, wait_s: float) -> Exit:
@@ -83,12 +87,15 @@ def _ask(setting: Setting, wish: Wish, wait_s: float) -> Exit:
         return _report(setting, journal, wish, request_id, asked_at_ms)
 
 
-def _do(setting: Setting, config: Config, wish: Wish, wait_s: float) -> Exit:
+def _do(setting: Setting, config: Config, wish: Wish, *, wait_s: float, adopt: bool) -> Exit:
     """Act in this process: the journal's lock keeps every other one out."""
     recorder = Recorder()
-    with acting(config) as journal, open_desk(config, journal, sinks=(recorder,)) as desk:
+    with (
+        acting(config, adopt=adopt) as journal,
+        open_desk(config, journal, sinks=(recorder,)) as desk,
+    ):
         _refuse_if_halted(journal, wish)
-        loop = Loop(desk, Mailbox(), leadership=Leadership(journal))
+        loop = Loop(desk, Mailbox(), leadership=Leadership(journal), adopt=adopt)
         deadline = time.monotonic() + wait_s
         loop.turn(frozenset({"person"}) if journal.open() else frozenset())
         asked_at_ms = SystemClock().now_ms()

@@ -107,6 +107,18 @@ def test_a_wish_that_ends_in_an_error_is_withdrawn(
         assert journal.requests() == ()
 
 
+def test_s4_an_account_with_an_unknown_past_does_nothing_until_a_person_vouches_for_it(
+    devnet_keeper: Keeper, world: World
+) -> None:
+    world.chain.rpc.call("anvil_setNonce", world.accounts.keeper.address, "0x7")
+    done = devnet_keeper("rebalance")
+    assert done.exit_code == 2
+    assert "add --adopt" in done.stderr
+    assert hedge(world) == 0
+    assert devnet_keeper("rebalance", "--adopt").exit_code == 0
+    assert hedge(world) == pytest.approx(-50)
+
+
 def test_a_running_keeper_is_asked_and_waited_for(
     devnet_keeper: Keeper, devnet_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,7 +46,7 @@ def facts(chosen: Chosen, staged: Staged) -> dict[str, str]:
     lasted = duration(market.years * YEAR_S)
     return {
         "market": f"{market.name}, {lasted} in steps of {duration(staged.step_s)}",
-        "begins": moment(int(market.at_s[0]) * MS_PER_S) if _is_recorded(chosen) else
+        "begins": moment(int(market.at_s[0]) * MS_PER_S) if chosen.is_recorded else
         f"seed {chosen.seed}, {_counted(len(staged.places), 'scenario')}",
         "price": f"{usd(float(market.price[0]))} to {usd(float(market.price[-1]))}",
         "gas": _gas(market),
@@ -60,10 +60,6 @@ def facts(chosen: Chosen, staged: Staged) -> dict[str, str]:
 
 def _counted(count: int, word: str) -> str:
     return f"{count:,} {word}" + ("" if count == 1 else "s")
-
-
-def _is_recorded(chosen: Chosen) -> bool:
-    return chosen.path not in {"gbm", "heston", "jumps"}
 
 
 def _vault(chosen: Chosen, staged: Staged) -> str:

@@ -11,7 +11,7 @@ from keeper.adapters.stores.postgres.config import PostgresConfig
 from keeper.bootstrap import open_signer
 from keeper.cli.doctor_view import Check
 from keeper.cli.holder import leader
-from keeper.cli.opening import journal_path, open_beside
+from keeper.cli.opening import open_beside
 from keeper.config import Config
 from keeper.model.chain import Address
 from keeper.model.errors import ConfigError, Fatal, Transient
@@ -49,8 +49,8 @@ def secrets_file(config_file: Path) -> Iterator[Check]:
 def journal(config: Config) -> Iterator[Check]:
     """Check that the journal is whole, and what state it is in."""
     in_file = not isinstance(config.journal, PostgresConfig)
-    if in_file and not journal_path(config).exists():
-        yield Check("journal", "ok", f"none yet; the first start makes {journal_path(config)}")
+    if in_file and not config.journal_file.exists():
+        yield Check("journal", "ok", f"none yet; the first start makes {config.journal_file}")
         return
     try:
         with closing(open_beside(config)) as store:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 from keeper.adapters.candidacy import candidate
 from keeper.adapters.stores.postgres.config import PostgresConfig
@@ -31,11 +30,6 @@ def configured(setting: Setting, book: str | None = None) -> Config:
 def symbols(config: Config) -> dict[str, str]:
     """Return what each book's amounts are written in."""
     return {book.name: book.symbol for book in config.books}
-
-
-def journal_path(config: Config) -> Path:
-    """Return where the journal lies, if it is a file."""
-    return config.journal_file
 
 
 @contextmanager
@@ -102,7 +96,7 @@ def acting(config: Config, *, adopt: bool = False) -> Iterator[ActingJournal]:
 @contextmanager
 def looking(config: Config) -> Iterator[Archive]:
     """Open the journal for a look that writes nothing; an empty one if there is none yet."""
-    if isinstance(config.journal, PostgresConfig) or journal_path(config).exists():
+    if isinstance(config.journal, PostgresConfig) or config.journal_file.exists():
         with closing(open_beside(config)) as journal:
             yield journal
     else:

@@ -102,6 +102,11 @@ class Chosen(Struct, frozen=True, kw_only=True):
     scenarios: int
     workers: int
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the prices come from a file, and not from a law with a seed."""
+        return self.path not in INVENTED
+
 
 OPTIONS: Final[tuple[tuple[tuple[str, ...], dict[str, Any]], ...]] = (
     (("--path",), {

@@ -78,7 +78,7 @@ def stage(chosen: Chosen, setting: Setting) -> Staged:
         gas_units=chosen.gas_units,
         collateral_usd=chosen.worth if chosen.collateral is None else chosen.collateral,
     )
-    if chosen.path not in INVENTED:
+    if chosen.is_recorded:
         market = _recorded(chosen)
         scene = Scene(
             market, hold(_holding(chosen, float(market.price[0])), market), venue, chosen.latency
@@ -116,7 +116,7 @@ def _terms(chosen: Chosen, setting: Setting) -> Terms:
 
 
 def _volatility(chosen: Chosen) -> FixedVolatility | EwmaVolatility:
-    if chosen.sigma is None and chosen.path not in INVENTED:
+    if chosen.sigma is None and chosen.is_recorded:
         return ESTIMATED
     return FixedVolatility(SIGMA if chosen.sigma is None else chosen.sigma)
 

@@ -6,7 +6,7 @@ import click
 
 from keeper.cli.command import Command
 from keeper.cli.numbers import plain
-from keeper.cli.opening import configured
+from keeper.cli.opening import configured, symbols
 from keeper.cli.output import emit
 from keeper.cli.scene_options import Bounds, chosen, quantity, scene_options
 from keeper.cli.setting import Setting
@@ -43,6 +43,8 @@ def tune(ctx: click.Context, /, risk: float | None, cost: float | None, **given:
     options = chosen(given)
     goal = Goal(risk_usd=risk, cost_usd=cost)
     staged = stage(options, setting)
+    book = options.book
+    symbol = SYMBOL if book is None else symbols(configured(setting, book))[book]
     gas_gwei = GAS_PRICE_ROOM * float(staged.first.market.base_fee_wei.max()) / GWEI
     with progress(setting) as show, workers(options.workers) as executor:
         proposal = propose(
@@ -55,15 +57,8 @@ def tune(ctx: click.Context, /, risk: float | None, cost: float | None, **given:
     emit(
         setting,
         {"proposal": proposal, "max_gas_price_gwei": gas_gwei},
-        lambda: text(proposal, _symbol(setting, options.book), gas_gwei),
+        lambda: text(proposal, symbol, gas_gwei),
     )
-
-
-def _symbol(setting: Setting, book: str | None) -> str:
-    if book is None:
-        return SYMBOL
-    books = configured(setting, book).books
-    return next(each.symbol for each in books if each.name == book)
 
 
 def text(proposal: Proposal, symbol: str, gas_gwei: float) -> str:

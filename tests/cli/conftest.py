@@ -24,6 +24,9 @@ BLOCK = BlockRef(
     base_fee_wei=1_000_000_000,
 )
 
+POOR_WEI = 5_600_000 * 10**9
+"""Pays for three hedges as they are expected, and not for one at its highest fee and gas."""
+
 
 @pytest.fixture
 def why() -> Reasoning:
@@ -129,3 +132,15 @@ def devnet_home(world: World, tmp_path: Path) -> Path:
 @pytest.fixture
 def devnet_keeper(devnet_home: Path) -> Keeper:
     return at_home(devnet_home)
+
+
+def hedge(world: World) -> float:
+    """Return what the keeper holds at the perp venue."""
+    held = world.chain.read(
+        world.perp.account_balance,
+        "getTotalPositionSize(address,address)",
+        "int256",
+        world.accounts.keeper.address,
+        world.perp.base_token,
+    )
+    return float(held) / 10**18

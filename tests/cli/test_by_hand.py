@@ -12,20 +12,10 @@ from keeper.adapters.stores.sqlite import SqliteJournal
 from keeper.cli import by_hand
 from keeper.devnet.world import World
 from keeper.model.chain import ChainId
+from tests.cli.conftest import hedge
 
 Keeper = Callable[..., Result]
 pytestmark = pytest.mark.anvil
-
-
-def hedge(world: World) -> float:
-    held = world.chain.read(
-        world.perp.account_balance,
-        "getTotalPositionSize(address,address)",
-        "int256",
-        world.accounts.keeper.address,
-        world.perp.base_token,
-    )
-    return float(held) / 10**18
 
 
 def allow(home: Path, max_order: str) -> None:

@@ -15,11 +15,9 @@ from keeper.config import load
 from keeper.devnet import actions
 from keeper.devnet.world import World
 from keeper.engine.tick import Desk
+from tests.cli.conftest import POOR_WEI
 
 pytestmark = pytest.mark.anvil
-
-POOR_WEI = 5_600_000 * 10**9
-"""Pays for three hedges as they are expected, and not for one at its highest fee and gas."""
 
 
 @contextmanager

@@ -27,7 +27,7 @@ def test_amounts_are_written_in_the_books_symbol(setting: Setting) -> None:
 
 
 def test_the_journal_lies_beside_the_configuration(setting: Setting, home: Path) -> None:
-    assert opening.journal_path(opening.configured(setting)) == home / "keeper.db"
+    assert opening.configured(setting).journal_file == home / "keeper.db"
 
 
 def test_reading_does_not_make_a_journal(setting: Setting, home: Path) -> None:

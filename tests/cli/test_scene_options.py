@@ -75,3 +75,8 @@ def test_what_cannot_be_meant_is_refused(line: tuple[str, ...], said: str) -> No
     result, _ = given(*line)
     assert result.exit_code == 2
     assert said in result.output
+
+
+def test_prices_are_recorded_unless_a_law_invents_them() -> None:
+    assert [given(*line)[1][0].is_recorded for line in ((), ("--path", "jumps"))] == [False] * 2
+    assert given("--path", "prices.csv")[1][0].is_recorded

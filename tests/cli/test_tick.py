@@ -12,22 +12,9 @@ from keeper.devnet import actions
 from keeper.devnet.world import World
 from keeper.model.chain import ChainId
 from tests.canary import NODE_TOKEN
+from tests.cli.conftest import POOR_WEI, hedge
 
 Keeper = Callable[..., Result]
-
-POOR_WEI = 5_600_000 * 10**9
-"""Pays for three hedges as they are expected, and not for one at its highest fee and gas."""
-
-
-def hedge(world: World) -> float:
-    held = world.chain.read(
-        world.perp.account_balance,
-        "getTotalPositionSize(address,address)",
-        "int256",
-        world.accounts.keeper.address,
-        world.perp.base_token,
-    )
-    return float(held) / 10**18
 
 
 def test_a_node_that_is_down_is_not_readable(keeper: Keeper, home: Path) -> None:

@@ -1,4 +1,6 @@
+import re
 import tomllib
+from pathlib import Path
 
 from click.testing import CliRunner, Result
 from msgspec import json
@@ -18,6 +20,14 @@ def test_it_prints_what_can_be_pasted_into_the_configuration() -> None:
     assert found["policy"]["risk_aversion"].endswith(" /USD")
     assert found["limits"]["max_order"].endswith(" ETH")
     assert found["limits"]["max_gas_price"] == "20 gwei"
+
+
+def test_a_books_amounts_are_in_its_symbol(home: Path) -> None:
+    toml = home / "keeper.toml"
+    toml.write_text(toml.read_text().replace('ETH"', 'WETH"'))
+    done = tune("--risk", "40000 USD", "--book", "eth-lp", "--config", str(toml))
+    assert done.exit_code == 0, done.output
+    assert re.search(r'max_order = ".* WETH"', done.output)
 
 
 def test_the_document_has_every_trial() -> None:

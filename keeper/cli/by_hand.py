@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import click
@@ -13,7 +14,7 @@ from keeper.cli.command import Command
 from keeper.cli.desk import open_desk
 from keeper.cli.exit_codes import Exit
 from keeper.cli.holder import leader
-from keeper.cli.opening import acting, beside, configured, looking
+from keeper.cli.opening import acting, configured, looking, open_beside
 from keeper.cli.output import emit
 from keeper.cli.recorder import Recorder
 from keeper.cli.setting import Setting
@@ -71,13 +72,13 @@ def _obey(setting: Setting, wish: Wish, *, dry: bool, wait_s: float, adopt: bool
     with looking(config) as journal:
         holder = leader(config, journal)
     if holder is not None:
-        return _ask(setting, wish, wait_s)
+        return _ask(setting, config, wish, wait_s)
     return _do(setting, config, wish, wait_s=wait_s, adopt=adopt)
 
 
-def _ask(setting: Setting, wish: Wish, wait_s: float) -> Exit:
+def _ask(setting: Setting, config: Config, wish: Wish, wait_s: float) -> Exit:
     """Have the running keeper do it."""
-    with beside(setting) as (_, journal):
+    with closing(open_beside(config)) as journal:
         _refuse_if_halted(journal, wish)
         asked_at_ms = SystemClock().now_ms()
         request_id = journal.request(wish)

@@ -1,12 +1,14 @@
 """`keeper fleet`: all keepers that share a database, at a look."""
 
+from contextlib import closing
+
 import click
 
 from keeper.adapters.stores.postgres.config import PostgresConfig
 from keeper.cli import fleet_view
 from keeper.cli.command import Group
 from keeper.cli.exit_codes import Exit
-from keeper.cli.opening import beside, configured
+from keeper.cli.opening import configured, open_beside
 from keeper.cli.output import emit
 from keeper.cli.setting import Setting
 from keeper.model.lease import Shard
@@ -38,7 +40,7 @@ def _look(setting: Setting) -> tuple[Shard, ...]:
         from keeper.adapters.stores.postgres.fleet import look
 
         return look(config.journal.url, patience_s=config.journal.answer_s)
-    with beside(setting) as (_, journal):
+    with closing(open_beside(config)) as journal:
         tenure = journal.tenure()
         if tenure is None:
             return ()

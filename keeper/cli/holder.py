@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from keeper.adapters.stores.postgres.config import PostgresConfig
+from keeper.adapters.stores.sqlite.lease import lock_path
 from keeper.config import Config
 from keeper.ports.acting import Archive
 
@@ -19,8 +20,7 @@ def leader(config: Config, journal: Archive) -> str | None:
 
 def acting_pid(journal: Path) -> str | None:
     """Return the process id of the keeper that holds the journal's lock; None if none does."""
-    lock = journal.resolve()
-    lock = lock.with_name(lock.name + ".lock")
+    lock = lock_path(journal)
     try:
         pid = lock.read_text(encoding="ascii", errors="replace").strip()
     except OSError:

@@ -51,32 +51,23 @@ class MemoryJournal:
         return tuple(self._opened(i) for i in self.intents() if i.id not in closed)
 
     def _opened(self, intent: Intent) -> Open:
-        signed = (e.attempt for e in self.events if isinstance(e, Signed))
         told = (e for e in self.events if isinstance(e, Sent | Unseen | Placed | Progressed))
         return open_of(
             intent,
-            tuple(attempt for attempt in signed if attempt.intent_id == intent.id),
+            tuple(attempt for attempt in self.attempts() if attempt.intent_id == intent.id),
             [event for event in told if event.intent_id == intent.id],
         )
 
     def next_nonce(self, account: Address) -> int | None:
         mine = {intent.id for intent in self.intents() if intent.account == account}
-        bound = [
-            e.attempt.nonce + 1
-            for e in self.events
-            if isinstance(e, Signed) and e.attempt.intent_id in mine
-        ]
+        bound = [attempt.nonce + 1 for attempt in self.attempts() if attempt.intent_id in mine]
         adopted = [e.nonce for e in self.events if isinstance(e, Adopted) and e.account == account]
         return max(bound + adopted, default=None)
 
     def history(self, book: str, now_ms: int) -> History:
         mine = {intent.id for intent in self.intents() if intent.book == book}
         trades = mine & {intent.id for intent in self.intents() if intent.withdraws is None}
-        signed = [
-            e.attempt.signed_at_ms
-            for e in self.events
-            if isinstance(e, Signed) and e.attempt.intent_id in mine
-        ]
+        signed = [a.signed_at_ms for a in self.attempts() if a.intent_id in mine]
         settled = [e for e in self.events if isinstance(e, Settled) and e.outcome.intent_id in mine]
         gas = [
             e.outcome.gas_used
@@ -137,6 +128,10 @@ class MemoryJournal:
         """Return every intent, oldest first."""
         return [e.intent for e in self.events if isinstance(e, Intended)]
 
+    def attempts(self) -> list[Attempt]:
+        """Return every attempt, oldest first."""
+        return [e.attempt for e in self.events if isinstance(e, Signed)]
+
     def outcomes(self) -> list[Outcome]:
         """Return every outcome, oldest first."""
         return [e.outcome for e in self.events if isinstance(e, Settled)]
@@ -165,7 +160,7 @@ class MemoryJournal:
     def _refuse_bytes(self, attempt: Attempt) -> None:
         if (halted := self.halted()) is not None:
             raise Stopped("trading is halted: nothing is signed", reason=halted)
-        for other in (e.attempt for e in self.events if isinstance(e, Signed)):
+        for other in self.attempts():
             if other.nonce == attempt.nonce and other.intent_id != attempt.intent_id:
                 raise Fatal("a nonce belongs to one intent for ever", nonce=attempt.nonce)
 

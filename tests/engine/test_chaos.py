@@ -12,7 +12,7 @@ import pytest
 
 from keeper.engine.tick import Desk, tick
 from keeper.model.errors import KeeperError
-from keeper.model.events import Halted, Resumed, Signed
+from keeper.model.events import Halted, Resumed
 from keeper.model.flow import Attempt
 from keeper.sim.memory_journal import MemoryJournal
 from keeper.sim.patient import PatientVenue, PatientWorld
@@ -94,7 +94,7 @@ class Chaos:
 
 
 def by_intent(journal: MemoryJournal) -> Iterator[list[Attempt]]:
-    attempts = [e.attempt for e in journal.events if isinstance(e, Signed)]
+    attempts = journal.attempts()
     for intent in journal.intents():
         if mine := [a for a in attempts if a.intent_id == intent.id]:
             yield mine

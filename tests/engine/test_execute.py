@@ -12,11 +12,10 @@ from keeper.engine.reconcile import reconcile
 from keeper.engine.tick import Desk, tick
 from keeper.model.chain import Address, BlockRef, Fees, Log, Message, SignedTx, UnsignedTx
 from keeper.model.errors import Fatal, Transient
-from keeper.model.events import Halted, Sent, Settled, Signed, Troubled, Unseen
-from keeper.model.flow import Attempt, Hold, Mined, Rebalance
+from keeper.model.events import Halted, Sent, Settled, Troubled, Unseen
+from keeper.model.flow import Hold, Mined, Rebalance
 from keeper.sim.memory_journal import MemoryJournal
 from keeper.sim.world import (
-    BLOCK_S,
     KEEPER,
     Crash,
     MortalJournal,
@@ -26,9 +25,7 @@ from keeper.sim.world import (
     desk_of,
     order_of,
 )
-
-CLOSE = 0.1
-"""Inside the band of the world's one book."""
+from tests.engine.conftest import CLOSE, pass_the_deadline, statuses
 
 
 def until_quiet(world: World, desk: Desk, *, oldest: bool = False) -> None:
@@ -40,20 +37,6 @@ def until_quiet(world: World, desk: Desk, *, oldest: bool = False) -> None:
         world.mine(oldest=oldest)
         world.now_ms += 60_000
     pytest.fail("an intent stayed open, or the vault unhedged")
-
-
-def outcomes(journal: MemoryJournal) -> list[str]:
-    return [outcome.status for outcome in journal.outcomes()]
-
-
-def attempts(journal: MemoryJournal) -> list[Attempt]:
-    return [e.attempt for e in journal.events if isinstance(e, Signed)]
-
-
-def pass_the_deadline(world: World) -> None:
-    """Let blocks come, without any transaction of ours, until the chain's clock is beyond it."""
-    for _ in range(600 // BLOCK_S + 1):
-        world.mine_nothing()
 
 
 @pytest.mark.parametrize("lives", range(12))
@@ -78,7 +61,7 @@ def test_p1_a_crash_anywhere_never_trades_twice(
 
     assert len({world.pool[h].nonce for h in world.included}) == len(world.included) == 1
     assert abs(world.position + world.delta) < CLOSE
-    assert [s for s in outcomes(journal) if s == "done"] == ["done"]
+    assert [s for s in statuses(journal) if s == "done"] == ["done"]
     assert not journal.open()
 
 
@@ -89,8 +72,7 @@ def test_every_byte_that_was_sent_was_in_the_journal_before() -> None:
     remember = world.send
 
     def send(raw: bytes) -> str:
-        seen_at_send.append(any(isinstance(e, Signed) and e.attempt.raw == raw
-                                for e in journal.events))  # fmt: skip
+        seen_at_send.append(any(attempt.raw == raw for attempt in journal.attempts()))
         return remember(raw)
 
     world.send = send  # type: ignore[method-assign]  # a spy in front of the real one
@@ -111,8 +93,7 @@ def test_r2_silence_is_not_failure_the_same_bytes_are_sent_again() -> None:
     world.deaf = False
     world.now_ms += 20_000
     tick(desk)
-    first = next(e for e in journal.events if isinstance(e, Signed))
-    assert world.raws == [first.attempt.raw]
+    assert world.raws == [journal.attempts()[0].raw]
     assert len([e for e in journal.events if isinstance(e, Sent)]) == 2
 
 
@@ -123,7 +104,7 @@ def test_t2_a_stuck_transaction_is_replaced_under_its_own_nonce() -> None:
     tick(desk)
     world.now_ms += 60_000
     tick(desk)
-    one, two = (e.attempt for e in journal.events if isinstance(e, Signed))
+    one, two = journal.attempts()
     assert one.nonce == two.nonce
     assert two.fees.max_fee_wei * 8 >= one.fees.max_fee_wei * 9
     assert two.fees.tip_wei * 8 >= one.fees.tip_wei * 9
@@ -138,7 +119,7 @@ def test_t7_the_older_attempt_may_be_the_one_that_is_mined() -> None:
     tick(desk)
     world.mine(oldest=True)
     until_quiet(world, desk)
-    assert outcomes(journal) == ["done"]
+    assert statuses(journal) == ["done"]
 
 
 def test_c1_a_shallow_receipt_is_not_believed_and_a_reorg_reopens_it() -> None:
@@ -153,7 +134,7 @@ def test_c1_a_shallow_receipt_is_not_believed_and_a_reorg_reopens_it() -> None:
     tick(desk)
     assert journal.open()
     until_quiet(world, desk)
-    assert outcomes(journal) == ["done"]
+    assert statuses(journal) == ["done"]
     assert abs(world.position + world.delta) < CLOSE
 
 
@@ -173,7 +154,7 @@ def test_c3_nothing_is_signed_above_a_gap_that_a_deep_reorg_left() -> None:
     world.mine()  # the pool gives it back
     world.mine()
     until_quiet(world, desk)
-    assert outcomes(journal) == ["done", "abandoned"]
+    assert statuses(journal) == ["done", "abandoned"]
     assert len(world.raws) == 1
 
 
@@ -200,7 +181,7 @@ def test_c3_a_reorg_below_an_open_intent_halts_and_heals() -> None:
     for _ in range(4):
         world.mine(oldest=True)
     tick(desk)
-    assert outcomes(journal) == ["done", "done"]
+    assert statuses(journal) == ["done", "done"]
 
 
 def test_t5_c4_a_stranger_on_our_nonce_is_fatal_once_it_is_deep_at_three_looks() -> None:
@@ -217,7 +198,7 @@ def test_t5_c4_a_stranger_on_our_nonce_is_fatal_once_it_is_deep_at_three_looks()
     world.mine_nothing()
     with pytest.raises(Fatal, match="used elsewhere"):
         tick(desk)
-    assert outcomes(journal) == ["displaced"]
+    assert statuses(journal) == ["displaced"]
 
 
 def test_c4_a_reorg_that_gives_our_nonce_to_a_stranger_halts_without_a_second_hedge() -> None:
@@ -234,7 +215,7 @@ def test_c4_a_reorg_that_gives_our_nonce_to_a_stranger_halts_without_a_second_he
         world.mine_nothing()
     with pytest.raises(Fatal, match="used elsewhere"):
         tick(desk)
-    assert outcomes(journal) == ["displaced"]
+    assert statuses(journal) == ["displaced"]
     assert len(world.raws) == 1
 
 
@@ -253,7 +234,7 @@ def test_r10_a_receipt_that_comes_between_two_looks_settles(
     monkeypatch.undo()
     world.mine()
     tick(desk)
-    assert outcomes(journal) == ["done"]
+    assert statuses(journal) == ["done"]
     assert len(world.raws) == 1
 
 
@@ -266,7 +247,7 @@ def test_e3_a_key_that_was_used_while_nothing_was_open_signs_nothing() -> None:
     world.delta = 20.0
     with pytest.raises(Fatal, match="used elsewhere"):
         tick(desk)
-    assert outcomes(journal) == ["done", "abandoned"]
+    assert statuses(journal) == ["done", "abandoned"]
     assert len(world.raws) == 1
 
 
@@ -298,7 +279,7 @@ def test_what_is_mined_between_two_questions_is_not_taken_for_a_strangers(
     monkeypatch.setattr(world, "mined", ask_receipt)
     tick(desk)
     tick(desk)
-    assert outcomes(journal) == ["done"]
+    assert statuses(journal) == ["done"]
     assert not any(isinstance(e, Unseen) for e in journal.events)
 
 
@@ -314,7 +295,7 @@ def test_r10_a_receipt_that_lags_behind_the_nonce_is_waited_for() -> None:
     assert journal.open()
     world.mined = lookup  # type: ignore[method-assign]  # and has caught up
     until_quiet(world, desk)
-    assert outcomes(journal) == ["done"]
+    assert statuses(journal) == ["done"]
 
 
 def test_t15_a_mined_transaction_without_an_effect_is_fatal() -> None:
@@ -327,7 +308,7 @@ def test_t15_a_mined_transaction_without_an_effect_is_fatal() -> None:
     world.mine()
     with pytest.raises(Fatal, match="without an effect"):
         tick(desk)
-    assert outcomes(journal) == ["no_effect"]
+    assert statuses(journal) == ["no_effect"]
 
 
 def test_x7_logs_of_others_are_not_an_effect(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -359,7 +340,7 @@ def test_the_journal_knows_the_next_nonce_better_than_a_node_that_lags(
     world.delta = 20.0
     monkeypatch.setattr(world, "nonce", lambda _account, depth=0: depth)
     tick(desk)
-    first, second = (e.attempt.nonce for e in journal.events if isinstance(e, Signed))
+    first, second = (attempt.nonce for attempt in journal.attempts())
     assert second == first + 1
 
 
@@ -370,22 +351,22 @@ def test_t8_past_its_deadline_an_intent_is_cancelled_in_its_own_slot() -> None:
     tick(desk)
     pass_the_deadline(world)
     tick(desk)
-    hedge, void = attempts(journal)
+    hedge, void = journal.attempts()
     cancel = world.pool[void.hash]
     assert (void.purpose, void.nonce) == ("cancel", hedge.nonce)
     assert cancel.message == Message(KEEPER, b"", 0, 21_000)
     assert void.fees.max_fee_wei * 8 > hedge.fees.max_fee_wei * 9
     world.mine()
-    assert outcomes(journal) == []
+    assert statuses(journal) == []
     tick(desk)
     assert journal.open(), "a shallow cancel is not believed: nothing is hedged again before"
     world.mine()
     tick(desk)
-    assert outcomes(journal) == ["cancelled"]
+    assert statuses(journal) == ["cancelled"]
     assert world.position == 0.0
     until_quiet(world, desk)
-    assert outcomes(journal) == ["cancelled", "done"]
-    assert [attempt.nonce for attempt in attempts(journal)] == [0, 0, 1]
+    assert statuses(journal) == ["cancelled", "done"]
+    assert [attempt.nonce for attempt in journal.attempts()] == [0, 0, 1]
 
 
 def test_t8_a_hedge_that_wins_against_its_cancel_counts() -> None:
@@ -393,17 +374,17 @@ def test_t8_a_hedge_that_wins_against_its_cancel_counts() -> None:
     journal = MemoryJournal()
     desk = desk_of(world, journal)
     tick(desk)
-    (hedge,) = attempts(journal)
+    (hedge,) = journal.attempts()
     mined = World.mine
     pass_the_deadline(world)
     tick(desk)
-    assert len(attempts(journal)) == 2
+    assert len(journal.attempts()) == 2
     # Another miner had the hedge in a block that is older than the deadline.
     world.number -= 60
     mined(world, oldest=True)
     world.number += 60
     until_quiet(world, desk)
-    assert outcomes(journal) == ["done"]
+    assert statuses(journal) == ["done"]
     assert list(world.included) == [hedge.hash]
 
 
@@ -422,7 +403,7 @@ def test_t8_a_reorg_may_exchange_the_cancel_for_the_hedge() -> None:
     world.mine()
     tick(desk)
     # It was too late for the hedge: it reverts, and that is the outcome.
-    assert outcomes(journal) == ["failed"]
+    assert statuses(journal) == ["failed"]
 
 
 def test_a_cancel_that_is_stuck_is_bid_up_and_never_turns_into_a_hedge() -> None:
@@ -435,8 +416,8 @@ def test_a_cancel_that_is_stuck_is_bid_up_and_never_turns_into_a_hedge() -> None
         tick(desk)
         world.mine_nothing()
         world.now_ms += 60_000
-    assert [a.purpose for a in attempts(journal)] == ["hedge", "cancel", "cancel", "cancel"]
-    tips = [a.fees.tip_wei for a in attempts(journal)]
+    assert [a.purpose for a in journal.attempts()] == ["hedge", "cancel", "cancel", "cancel"]
+    tips = [a.fees.tip_wei for a in journal.attempts()]
     assert all(after * 8 > before * 9 for before, after in itertools.pairwise(tips))
 
 
@@ -466,8 +447,8 @@ def test_a_wedge_refused_in_words_trades_within_two_blocks_unattended(words: str
     world.mine()
     assert abs(world.position + world.delta) < CLOSE, "two blocks after the refusal"
     until_quiet(world, desk)
-    assert outcomes(journal) == ["done"]
-    assert {attempt.nonce for attempt in attempts(journal)} == {0}
+    assert statuses(journal) == ["done"]
+    assert {attempt.nonce for attempt in journal.attempts()} == {0}
 
 
 def test_a_wedge_of_silence_trades_within_two_blocks_with_the_same_bytes() -> None:
@@ -482,7 +463,7 @@ def test_a_wedge_of_silence_trades_within_two_blocks_with_the_same_bytes() -> No
     world.mine()
     assert abs(world.position + world.delta) < CLOSE
     until_quiet(world, desk)
-    assert (outcomes(journal), len(attempts(journal))) == (["done"], 1)
+    assert (statuses(journal), len(journal.attempts())) == (["done"], 1)
 
 
 def test_r1_a_wedge_of_a_lost_response_is_found_by_its_hash_and_doubles_nothing() -> None:
@@ -494,7 +475,7 @@ def test_r1_a_wedge_of_a_lost_response_is_found_by_its_hash_and_doubles_nothing(
     world.mine()
     assert abs(world.position + world.delta) < CLOSE
     until_quiet(world, desk)
-    assert (outcomes(journal), len(attempts(journal))) == (["done"], 1)
+    assert (statuses(journal), len(journal.attempts())) == (["done"], 1)
 
 
 def test_a_wedge_that_stays_is_cancelled_after_two_refusals_and_the_next_intent_trades() -> None:
@@ -505,13 +486,13 @@ def test_a_wedge_that_stays_is_cancelled_after_two_refusals_and_the_next_intent_
     tick(desk)
     world.mine()
     tick(desk)
-    assert [a.purpose for a in attempts(journal)] == ["hedge", "hedge"]
+    assert [a.purpose for a in journal.attempts()] == ["hedge", "hedge"]
     world.refusal = None
     world.mine()
     tick(desk)
-    assert [a.purpose for a in attempts(journal)] == ["hedge", "hedge", "cancel"]
+    assert [a.purpose for a in journal.attempts()] == ["hedge", "hedge", "cancel"]
     until_quiet(world, desk)
-    assert outcomes(journal) == ["cancelled", "done"]
+    assert statuses(journal) == ["cancelled", "done"]
 
 
 def test_a_wedge_whose_rehearsal_fails_is_cancelled_at_once() -> None:
@@ -524,10 +505,10 @@ def test_a_wedge_whose_rehearsal_fails_is_cancelled_at_once() -> None:
     world.revert_reason = b"CH_NEFCI: not enough collateral"
     world.mine()
     tick(desk)
-    assert [a.purpose for a in attempts(journal)] == ["hedge", "cancel"]
+    assert [a.purpose for a in journal.attempts()] == ["hedge", "cancel"]
     world.revert_reason = None
     until_quiet(world, desk)
-    assert outcomes(journal) == ["cancelled", "done"]
+    assert statuses(journal) == ["cancelled", "done"]
 
 
 def test_t11_a_cancel_that_the_account_cannot_pay_is_sent_again_and_not_bid_up() -> None:
@@ -538,11 +519,11 @@ def test_t11_a_cancel_that_the_account_cannot_pay_is_sent_again_and_not_bid_up()
     for _ in range(6):
         tick(desk)
         world.number += 1
-    assert [a.purpose for a in attempts(journal)] == ["hedge", "hedge", "cancel"]
+    assert [a.purpose for a in journal.attempts()] == ["hedge", "hedge", "cancel"]
     assert world.refused == 6
     world.refusal = None
     until_quiet(world, desk)
-    assert outcomes(journal) == ["cancelled", "done"]
+    assert statuses(journal) == ["cancelled", "done"]
 
 
 @pytest.mark.parametrize("lives", range(14))
@@ -575,7 +556,7 @@ def test_p1_t8_a_crash_anywhere_around_a_cancel_never_trades_twice(
     nonces = [world.pool[h].nonce for h in world.included]
     assert sorted(nonces) == list(range(len(nonces))), "one nonce after the other, each once"
     assert abs(world.position + world.delta) < CLOSE
-    assert [s for s in outcomes(journal) if s == "done"] == ["done"]
+    assert [s for s in statuses(journal) if s == "done"] == ["done"]
     assert not journal.open()
 
 
@@ -597,7 +578,7 @@ def test_c2_a_reorg_that_includes_it_again_with_another_outcome_counts_at_depth(
     assert "price moved" in reverted.reason
     world.revert_reason = None
     until_quiet(world, desk)
-    assert outcomes(journal)[-1] == "done"
+    assert statuses(journal)[-1] == "done"
 
 
 def test_t16_a_refused_simulation_signs_nothing_and_says_why() -> None:
@@ -606,7 +587,7 @@ def test_t16_a_refused_simulation_signs_nothing_and_says_why() -> None:
     journal = MemoryJournal()
     tick(desk_of(world, journal))
     assert world.raws == []
-    assert not any(isinstance(e, Signed) for e in journal.events)
+    assert journal.attempts() == []
     assert "CH_NEFCI" in journal.outcomes()[0].reason
 
 
@@ -618,12 +599,12 @@ def test_e1_nothing_is_signed_after_a_halt_not_even_a_replacement() -> None:
     journal.append(Halted("by hand", world.now_ms))
     world.now_ms += 60_000
     tick(desk)
-    assert len([e for e in journal.events if isinstance(e, Signed)]) == 1
+    assert len(journal.attempts()) == 1
     assert len(world.raws) == 2, "the same bytes may be sent again: they are already out"
     world.mine()
     world.mine()
     tick(desk)
-    assert outcomes(journal) == ["done"], "what was open before the halt is still settled"
+    assert statuses(journal) == ["done"], "what was open before the halt is still settled"
 
 
 def test_a_halt_between_decision_and_signature_closes_the_intent(
@@ -643,7 +624,19 @@ def test_a_halt_between_decision_and_signature_closes_the_intent(
     decided = tick(desk)
     assert isinstance(decided[0].decision, Rebalance)
     assert world.raws == []
-    assert outcomes(journal) == ["abandoned"]
+    assert statuses(journal) == ["abandoned"]
+
+
+def halt_at_the_signature(
+    monkeypatch: pytest.MonkeyPatch, world: World, journal: MemoryJournal
+) -> None:
+    sign = WorldSigner.sign
+
+    def halt_meanwhile(signer: WorldSigner, tx: UnsignedTx) -> SignedTx:
+        journal.append(Halted("by hand", world.now_ms))
+        return sign(signer, tx)
+
+    monkeypatch.setattr(WorldSigner, "sign", halt_meanwhile)
 
 
 class TestSigningWhileTheChainRehearses:
@@ -671,7 +664,7 @@ class TestSigningWhileTheChainRehearses:
         for _ in range(3):
             world.mine()
         tick(desk)
-        assert outcomes(journal) == ["done"]
+        assert statuses(journal) == ["done"]
         world.delta = 25.0
         signed.clear()
         return world, journal, desk
@@ -682,7 +675,7 @@ class TestSigningWhileTheChainRehearses:
         world, journal, desk = second
         tick(desk)
         assert signed == [1]
-        assert world.raws == [a.raw for a in attempts(journal)]
+        assert world.raws == [a.raw for a in journal.attempts()]
 
     def test_bytes_of_a_refused_rehearsal_are_nowhere_and_their_nonce_is_free(
         self, second: tuple[World, MemoryJournal, Desk], signed: list[int]
@@ -690,12 +683,12 @@ class TestSigningWhileTheChainRehearses:
         world, journal, desk = second
         world.revert_reason = b"paused"
         tick(desk)
-        assert (signed, len(world.raws), outcomes(journal)) == ([1], 1, ["done", "failed"])
-        assert [a.nonce for a in attempts(journal)] == [0]
+        assert (signed, len(world.raws), statuses(journal)) == ([1], 1, ["done", "failed"])
+        assert [a.nonce for a in journal.attempts()] == [0]
         world.revert_reason = None
         world.mine()
         tick(desk)
-        assert [a.nonce for a in attempts(journal)] == [0, 1]
+        assert [a.nonce for a in journal.attempts()] == [0, 1]
 
     def test_a_halt_before_the_answer_wins(
         self, second: tuple[World, MemoryJournal, Desk], monkeypatch: pytest.MonkeyPatch
@@ -732,16 +725,10 @@ def test_i10_a_halt_between_the_last_look_and_the_commit_wins(
     world = World()
     journal = MemoryJournal()
     desk = desk_of(world, journal)
-    sign = WorldSigner.sign
-
-    def halt_meanwhile(signer: WorldSigner, tx: UnsignedTx) -> SignedTx:
-        journal.append(Halted("by hand", world.now_ms))
-        return sign(signer, tx)
-
-    monkeypatch.setattr(WorldSigner, "sign", halt_meanwhile)
+    halt_at_the_signature(monkeypatch, world, journal)
     tick(desk)
-    assert (world.raws, attempts(journal)) == ([], [])
-    assert outcomes(journal) == ["abandoned"]
+    assert (world.raws, journal.attempts()) == ([], [])
+    assert statuses(journal) == ["abandoned"]
     assert journal.outcomes()[0].reason == "halted: by hand"
     assert not any(isinstance(e, Troubled) for e in journal.events), "a halt is not a crash"
 
@@ -757,19 +744,13 @@ def test_i10_a_halt_during_a_replacement_leaves_the_old_bytes_watched(
     if late:
         pass_the_deadline(world)
     world.now_ms += 60_000
-    sign = WorldSigner.sign
-
-    def halt_meanwhile(signer: WorldSigner, tx: UnsignedTx) -> SignedTx:
-        journal.append(Halted("by hand", world.now_ms))
-        return sign(signer, tx)
-
-    monkeypatch.setattr(WorldSigner, "sign", halt_meanwhile)
+    halt_at_the_signature(monkeypatch, world, journal)
     tick(desk)
-    assert (len(attempts(journal)), len(world.raws)) == (1, 1)
+    assert (len(journal.attempts()), len(world.raws)) == (1, 1)
     world.mine()
     world.mine()
     tick(desk)
-    assert outcomes(journal) == (["failed"] if late else ["done"])
+    assert statuses(journal) == (["failed"] if late else ["done"])
 
 
 def test_after_a_halt_a_late_intent_is_not_cancelled_but_watched() -> None:
@@ -780,7 +761,7 @@ def test_after_a_halt_a_late_intent_is_not_cancelled_but_watched() -> None:
     journal.append(Halted("by hand", world.now_ms))
     pass_the_deadline(world)
     tick(desk)
-    assert len(attempts(journal)) == 1
+    assert len(journal.attempts()) == 1
 
 
 def test_an_open_intent_of_an_unknown_book_stops_everything() -> None:
@@ -836,7 +817,7 @@ def test_e6_a_new_key_watches_what_the_old_one_left_and_trades_only_afterwards()
     world.mine()
     world.mine()
     tick(rotated)
-    assert outcomes(journal) == ["done"]
+    assert statuses(journal) == ["done"]
     assert len(world.pool) == 1
 
 
@@ -847,7 +828,7 @@ def test_e6_a_new_key_never_signs_for_the_old_ones_nonce() -> None:
     pass_the_deadline(world)
     with pytest.raises(Fatal, match="belongs to another key"):
         tick(with_signer(desk, Elsewhere()))
-    assert len(attempts(journal)) == 1
+    assert len(journal.attempts()) == 1
     assert journal.open(), "it is still watched"
 
 
@@ -865,10 +846,10 @@ def test_x2_a_signer_that_is_down_burns_no_nonce_and_loses_no_hedge() -> None:
         with pytest.raises(Transient, match="did not answer"):
             tick(with_signer(desk, Absent()))
         world.mine()
-    assert attempts(journal) == []
+    assert journal.attempts() == []
     assert world.raws == []
     until_quiet(world, desk)
-    assert [attempt.nonce for attempt in attempts(journal)] == [0]
+    assert [attempt.nonce for attempt in journal.attempts()] == [0]
     assert world.included
 
 
@@ -909,5 +890,5 @@ def test_a2_what_changes_before_inclusion_is_hedged_afterwards() -> None:
     tick(desk)
     world.delta = 4.0  # a withdrawal that is mined first
     until_quiet(world, desk)
-    assert outcomes(journal) == ["done", "done"]
+    assert statuses(journal) == ["done", "done"]
     assert [order_of(tx).units > 0 for tx in world.pool.values()] == [False, True]

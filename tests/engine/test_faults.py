@@ -11,12 +11,11 @@ from keeper.engine.mailbox import Mailbox
 from keeper.engine.tick import Desk, tick
 from keeper.model.errors import Fatal, Transient
 from keeper.model.events import Decided, Event, Intended, Sent, Signed
-from keeper.model.flow import Attempt, Hold
+from keeper.model.flow import Hold
 from keeper.sim.memory_journal import MemoryJournal
 from keeper.sim.world import LIMITS, Crash, MortalJournal, World, desk_of
+from tests.engine.conftest import CLOSE, statuses
 
-CLOSE = 0.1
-"""Inside the band of the world's one book."""
 DAY_MS = 86_400_000
 
 
@@ -27,14 +26,6 @@ def until_quiet(world: World, desk: Desk) -> None:
             return
         world.mine()
     pytest.fail("an intent stayed open, or the vault unhedged")
-
-
-def attempts(journal: MemoryJournal) -> list[Attempt]:
-    return [e.attempt for e in journal.events if isinstance(e, Signed)]
-
-
-def outcomes(journal: MemoryJournal) -> list[str]:
-    return [outcome.status for outcome in journal.outcomes()]
 
 
 def test_t1_what_the_pool_dropped_is_sent_again_byte_for_byte_until_it_is_mined() -> None:
@@ -49,7 +40,7 @@ def test_t1_what_the_pool_dropped_is_sent_again_byte_for_byte_until_it_is_mined(
     assert len(world.raws) == 3
     assert len(set(world.raws)) == 1
     until_quiet(world, desk)
-    assert outcomes(journal) == ["done"]
+    assert statuses(journal) == ["done"]
 
 
 def test_t4_nonce_too_low_is_not_believed_and_the_receipt_of_an_older_attempt_settles() -> None:
@@ -65,10 +56,10 @@ def test_t4_nonce_too_low_is_not_believed_and_the_receipt_of_an_older_attempt_se
 
     world.send = mined_meanwhile  # type: ignore[method-assign,assignment]  # as the bump arrives
     tick(desk)
-    assert [a.nonce for a in attempts(journal)] == [0, 0]
+    assert [a.nonce for a in journal.attempts()] == [0, 0]
     world.mine()
     tick(desk)
-    assert outcomes(journal) == ["done"]
+    assert statuses(journal) == ["done"]
     assert len(world.included) == 1
 
 
@@ -83,14 +74,14 @@ def test_t16_a_simulation_that_gets_no_answer_burns_no_nonce() -> None:
 
     world.simulate = silent  # type: ignore[method-assign,assignment]  # for one look
     loop.turn(frozenset({"block"}))
-    assert attempts(journal) == []
+    assert journal.attempts() == []
     assert journal.halted() is None
     world.simulate = simulate  # type: ignore[method-assign]  # and well again
     for _ in range(4):
         world.mine()
         loop.turn(frozenset({"block"}))
-    assert outcomes(journal) == ["abandoned", "done"]
-    assert [a.nonce for a in attempts(journal)] == [0]
+    assert statuses(journal) == ["abandoned", "done"]
+    assert [a.nonce for a in journal.attempts()] == [0]
 
 
 @pytest.mark.parametrize(
@@ -113,8 +104,8 @@ def test_t18_a_sequencer_without_a_mempool_gets_the_same_nonce_again(words: str)
     world.now_ms += 15_000
     tick(desk)
     until_quiet(world, desk)
-    assert outcomes(journal) == ["done"]
-    assert {a.nonce for a in attempts(journal)} == {0}
+    assert statuses(journal) == ["done"]
+    assert {a.nonce for a in journal.attempts()} == {0}
 
 
 def test_c5_on_a_chain_that_stands_still_nothing_is_decided_to_be_traded() -> None:
@@ -172,8 +163,8 @@ def test_k1_a_wall_clock_that_jumps_neither_doubles_a_hedge_nor_stops_it(
         assert world.raws == [], "to this clock every block is old: it says so and waits"
         world.now_ms -= hours * 3_600_000
         until_quiet(world, desk)
-    assert outcomes(journal) == ["done"]
-    assert len({a.nonce for a in attempts(journal)}) == 1
+    assert statuses(journal) == ["done"]
+    assert len({a.nonce for a in journal.attempts()}) == 1
     assert abs(world.position + world.delta) < CLOSE
 
 
@@ -187,19 +178,19 @@ def test_p12_after_a_day_of_downtime_what_was_not_signed_is_dropped_and_the_rest
     world.lives = lives
     with contextlib.suppress(Crash):
         tick(desk)
-    signed, intents = attempts(journal), [e for e in journal.events if isinstance(e, Intended)]
+    signed, intents = journal.attempts(), [e for e in journal.events if isinstance(e, Intended)]
     world.lives = float("inf")
     world.number += DAY_MS // 12_000
     world.now_ms += DAY_MS
     world.updated_at_s = world.block_time_s()
     until_quiet(world, desk)
     if intents and not signed:
-        assert outcomes(journal) == ["abandoned", "done"]
+        assert statuses(journal) == ["abandoned", "done"]
     elif signed:
         # Too late for its calldata: its nonce is used up by nothing, or by it before that.
-        assert outcomes(journal)[0] in {"cancelled", "failed"}
-    assert outcomes(journal)[-1] == "done"
-    assert sum(status == "done" for status in outcomes(journal)) == 1
+        assert statuses(journal)[0] in {"cancelled", "failed"}
+    assert statuses(journal)[-1] == "done"
+    assert sum(status == "done" for status in statuses(journal)) == 1
     assert abs(world.position + world.delta) < CLOSE
 
 
@@ -238,7 +229,7 @@ def test_s8_a_send_waits_for_its_commit_and_a_late_one_expires_cleanly() -> None
     for _ in range(4):
         world.mine()
         loop.turn(frozenset({"block"}))
-    assert outcomes(journal) == ["done"]
+    assert statuses(journal) == ["done"]
     assert abs(world.position + world.delta) < CLOSE
 
 
@@ -271,6 +262,6 @@ def test_g4_a_hedge_is_outbid_only_so_often_however_long_it_is_stuck() -> None:
         tick(desk)
         world.now_ms += 46_000
     # From 21 gwei in eighths, nine steps fit below 60.
-    assert len(attempts(journal)) == 1 + 8
-    assert max(a.fees.max_fee_wei for a in attempts(journal)) <= limits.max_gas_price_wei
-    assert len(world.raws) > len(attempts(journal)), "then the newest bytes are sent again"
+    assert len(journal.attempts()) == 1 + 8
+    assert max(a.fees.max_fee_wei for a in journal.attempts()) <= limits.max_gas_price_wei
+    assert len(world.raws) > len(journal.attempts()), "then the newest bytes are sent again"

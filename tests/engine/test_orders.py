@@ -7,14 +7,13 @@ import pytest
 from keeper.engine.orders import follow
 from keeper.engine.tick import Desk, tick
 from keeper.model.errors import BadData, Fatal
-from keeper.model.events import Halted, Intended, Placed, Progressed, Signed, Troubled
+from keeper.model.events import Halted, Intended, Placed, Progressed, Troubled
 from keeper.model.flow import OrderState
 from keeper.ports.reading import OrderVenue, Venue
 from keeper.sim.memory_journal import MemoryJournal
 from keeper.sim.patient import PatientVenue, PatientWorld, patient_desk_of
-from keeper.sim.world import BLOCK_S, Crash, MortalJournal, World, WorldVenue
-
-CLOSE = 0.1
+from keeper.sim.world import Crash, MortalJournal, World, WorldVenue
+from tests.engine.conftest import CLOSE, pass_the_deadline, statuses
 
 
 @pytest.fixture
@@ -42,20 +41,17 @@ def place(desk: Desk, world: PatientWorld) -> str:
     return order
 
 
+def fill(world: PatientWorld, order: str, factor: float = 1.0) -> None:
+    """Let the venue execute *factor* times what an order asks for, and end it."""
+    world.execute(order, factor * world.orders[order].units)
+    world.end(order, "filled")
+
+
 def look(desk: Desk, world: PatientWorld, times: int = 2) -> None:
     """Let as many blocks come as a receipt is waited for, and look at each."""
     for _ in range(times):
         world.mine()
         tick(desk)
-
-
-def pass_the_deadline(world: PatientWorld) -> None:
-    for _ in range(600 // BLOCK_S + 1):
-        world.mine_nothing()
-
-
-def statuses(journal: MemoryJournal) -> list[str]:
-    return [outcome.status for outcome in journal.outcomes()]
 
 
 def test_only_a_venue_that_fills_later_has_orders(world: PatientWorld) -> None:
@@ -71,8 +67,7 @@ def test_v1_a_mined_order_is_not_a_fill_and_there_is_no_second(
     assert statuses(journal) == []
     assert journal.open()[0].placed == next(e for e in journal.events if isinstance(e, Placed))
     assert len(world.raws) == 1, "it may still be filled: nothing is traded on top"
-    world.execute(order, world.orders[order].units)
-    world.end(order, "filled")
+    fill(world, order)
     look(desk, world, times=3)
     assert statuses(journal) == ["done"]
     (outcome,) = journal.outcomes()
@@ -124,8 +119,7 @@ def test_a_final_state_is_believed_only_as_deep_as_a_receipt(
     assert statuses(journal) == [], "seen at one block"
     world.end(order, "open")  # a reorg
     look(desk, world)
-    world.execute(order, world.orders[order].units)
-    world.end(order, "filled")
+    fill(world, order)
     look(desk, world, times=3)
     assert statuses(journal) == ["done"]
 
@@ -140,8 +134,7 @@ def test_v12_an_order_that_the_venue_does_not_know_is_waited_for(
     assert statuses(journal) == []
     assert len(world.raws) == 1
     world.forgetful = False
-    world.execute(order, world.orders[order].units)
-    world.end(order, "filled")
+    fill(world, order)
     look(desk, world, times=3)
     assert statuses(journal) == ["done"]
 
@@ -160,8 +153,7 @@ def test_c3_an_order_that_a_deep_reorg_took_back_halts_and_heals(
     assert statuses(journal) == []
     assert len(world.raws) == 1
     world.mine()  # the same bytes, the same order
-    world.execute(order, world.orders[order].units)
-    world.end(order, "filled")
+    fill(world, order)
     look(desk, world, times=3)
     assert statuses(journal) == ["done"]
 
@@ -203,7 +195,7 @@ def test_v1_an_order_past_its_deadline_is_taken_back_under_its_own_nonce(
     tick(desk)
     trade, withdrawal = journal.intents()
     assert withdrawal.withdraws == order
-    assert [e.attempt.nonce for e in journal.events if isinstance(e, Signed)] == [0, 1]
+    assert [attempt.nonce for attempt in journal.attempts()] == [0, 1]
     assert [pending.intent.id for pending in journal.open()] == [trade.id, withdrawal.id]
     look(desk, world, times=4)
     assert statuses(journal)[:2] == ["done", "unfilled"]
@@ -220,8 +212,7 @@ def test_an_order_that_is_executed_while_it_is_taken_back_counts(
     pass_the_deadline(world)
     tick(desk)
     tick(desk)
-    world.execute(order, world.orders[order].units)
-    world.end(order, "filled")
+    fill(world, order)
     look(desk, world, times=4)
     assert sorted(statuses(journal)) == ["done", "failed"]
     assert abs(world.position + world.delta) < CLOSE
@@ -256,7 +247,7 @@ def test_a_withdrawal_that_is_stuck_is_not_joined_by_a_second(
         tick(desk)
         pass_the_deadline(world)
     assert len([intent for intent in journal.intents() if intent.withdraws]) == 1
-    assert {e.attempt.nonce for e in journal.events if isinstance(e, Signed)} == {0, 1}
+    assert {attempt.nonce for attempt in journal.attempts()} == {0, 1}
 
 
 def test_after_a_halt_an_order_is_watched_and_not_taken_back(
@@ -267,8 +258,7 @@ def test_after_a_halt_an_order_is_watched_and_not_taken_back(
     pass_the_deadline(world)
     look(desk, world, times=3)
     assert len(journal.intents()) == 1
-    world.execute(order, world.orders[order].units)
-    world.end(order, "filled")
+    fill(world, order)
     look(desk, world, times=3)
     assert statuses(journal) == ["done"]
 
@@ -278,8 +268,7 @@ def test_v8_a_fill_of_another_trade_than_was_meant_stops_after_one(
     desk: Desk, world: PatientWorld, journal: MemoryJournal, factor: float
 ) -> None:
     order = place(desk, world)
-    world.execute(order, factor * world.orders[order].units)
-    world.end(order, "filled")
+    fill(world, order, factor)
     with pytest.raises(Fatal, match="another effect"):
         look(desk, world, times=3)
     assert statuses(journal) == ["wrong_effect"]
@@ -324,8 +313,7 @@ def until_quiet(world: PatientWorld, desk: Desk, journal: MemoryJournal, *, but:
         world.mine()
         for order, resting in world.orders.items():
             if order != but and resting.state == "open":
-                world.execute(order, resting.units)
-                world.end(order, "filled")
+                fill(world, order)
         if not journal.open() and abs(world.position + world.delta) < CLOSE:
             return
 
@@ -351,8 +339,7 @@ def test_p1_v1_a_crash_anywhere_around_an_order_never_trades_twice(
     world.lives = float("inf")
     first = next(iter(world.orders))
     if executed and world.orders[first].state == "open":
-        world.execute(first, world.orders[first].units)
-        world.end(first, "filled")
+        fill(world, first)
     until_quiet(world, desk, journal, but=first)
     assert abs(world.position + world.delta) < CLOSE
     assert not journal.open()

@@ -101,7 +101,7 @@ def test_t10_a_trade_that_ran_out_of_gas_gets_half_as_much_again_once(
     desk: Desk, world: World, journal: MemoryJournal
 ) -> None:
     def limits() -> list[int | None]:
-        return [e.attempt.gas_limit for e in journal.events if isinstance(e, Signed)]
+        return [attempt.gas_limit for attempt in journal.attempts()]
 
     world.order_gas = 2 * TYPICAL_GAS + 1
     outcome = settle(desk, world, journal)
@@ -151,16 +151,16 @@ def test_t9_more_than_three_reverts_within_an_hour_halt_until_a_person_resumes(
     assert note.decision.why is not None
     (gate,) = (g for g in note.decision.why.gates if g.name == "reverts")
     assert (gate.ok, gate.value, gate.limit) == (False, 4, 3)
-    signed = len([e for e in journal.events if isinstance(e, Signed)])
+    signed = journal.attempts()
     world.mine()
     tick(desk)
     assert len([e for e in journal.events if isinstance(e, Halted)]) == 1, "it is said once"
-    assert len([e for e in journal.events if isinstance(e, Signed)]) == signed
+    assert journal.attempts() == signed
     world.revert_reason = None
     journal.append(Resumed("found it", world.now_ms))
     world.mine()
     tick(desk)
-    assert len([e for e in journal.events if isinstance(e, Intended)]) == signed + 1
+    assert len([e for e in journal.events if isinstance(e, Intended)]) == len(signed) + 1
 
 
 def test_an_old_revert_does_not_count(desk: Desk, world: World, journal: MemoryJournal) -> None:

@@ -15,7 +15,7 @@ from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 import pytest
@@ -32,8 +32,9 @@ from keeper.devnet.world import World
 from keeper.engine.loop import Pace
 from keeper.model.chain import Address
 from keeper.model.events import Decided, Event, Sent, Settled, Troubled
-from keeper.model.flow import Reasoning
+from keeper.model.flow import Attempt, Reasoning
 from keeper.model.units import ETHER
+from keeper.testing.faultproxy import FaultProxy
 from tests.canary import NODE_TOKEN
 
 PATIENCE_S = 30.0
@@ -389,6 +390,11 @@ class Running:
     def settled(self) -> list[Settled]:
         return [event for event in self.notes.events if isinstance(event, Settled)]
 
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """The attempts of the newest intent, as others read them."""
+        return self.beside.intents(1)[0].attempts
+
     def decided(self, trigger: str | None = None) -> list[Decided]:
         """Return the decisions so far, or those that *trigger* led to."""
         found = [event for event in self.notes.events if isinstance(event, Decided)]
@@ -408,6 +414,13 @@ class Running:
                 pytest.fail(f"it did not come; the last notes are {self.notes.events[-3:]}")
             time.sleep(GLANCE_S)
 
+    def look_again(self, ticks: int = 1) -> None:
+        """Wake the keeper and wait for so many *ticks* more; the first may have begun already."""
+        pulse = self.keeper.loop.pulse
+        enough = pulse.ticks + ticks
+        self.keeper.mailbox.post("test")
+        self.until(lambda: pulse.ticks >= enough)
+
     def until_quiet(self) -> None:
         """Mine what the keeper sends, and let time pass, until nothing is open and it holds."""
 
@@ -415,10 +428,8 @@ class Running:
             if self.journal.open():
                 self.office.world.chain.mine()
                 return False
-            ticks = self.keeper.loop.pulse.ticks
             self.rest()
-            self.keeper.mailbox.post("test")
-            self.until(lambda: self.keeper.loop.pulse.ticks > ticks)
+            self.look_again()
             return not self.journal.open() and self._holds(self.decided()[-1])
 
         self.until(quiet)
@@ -476,6 +487,22 @@ def office(tmp_path: Path, world: World) -> Iterator[Office]:
     """A keeper's folder beside the world, with every question to the node noted."""
     with open_office(tmp_path, world) as opened:
         yield opened
+
+
+@contextmanager
+def behind_a_proxy(office: Office, pool: Literal["none", "geth"] = "none") -> Iterator[FaultProxy]:
+    """Put a node that misbehaves on request before the office's own, for HTTP and WebSocket."""
+    world = office.world
+    with FaultProxy(world.http_url, ws_upstream=world.ws_url, pool=pool) as proxy:
+        office.change((office.door.url, proxy.url), (world.ws_url, proxy.ws_url))
+        yield proxy
+
+
+@pytest.fixture
+def proxy(office: Office) -> Iterator[FaultProxy]:
+    """The node that misbehaves on request, with a pool of transactions like geth's."""
+    with behind_a_proxy(office, pool="geth") as proxy:
+        yield proxy
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import pytest
 
 from keeper.devnet import actions
 from keeper.model.events import Resumed
-from keeper.model.flow import Attempt
 from keeper.testing.relay import Relay
 from tests.anvil.conftest import PATIENCE_S, Office, Running
 
@@ -24,18 +23,6 @@ TWO_DEEP = ("confirmations = 1", "confirmations = 2")
 def host_and_port(url: str) -> tuple[str, int]:
     host, port = url.rpartition("://")[2].split(":")
     return host, int(port)
-
-
-def attempts(running: Running) -> tuple[Attempt, ...]:
-    """Return the attempts of the newest intent."""
-    return running.beside.intents(1)[0].attempts
-
-
-def look_again(running: Running) -> None:
-    """Wait for a tick that has begun after this."""
-    ticks = running.keeper.loop.pulse.ticks
-    running.keeper.mailbox.post("test")
-    running.until(lambda: running.keeper.loop.pulse.ticks > ticks + 1)
 
 
 def test_a_lost_websocket_is_dialled_again_and_what_was_missed_is_hedged(
@@ -104,12 +91,12 @@ def test_c1_a_hedge_that_a_reorg_took_back_is_sent_again_byte_for_byte(
     office.world.chain.mine()
     assert len(office.effects()) == 1
     office.world.chain.reorg(1)
-    assert (office.effects(), office.nonce("pending")) == ([], attempts(running)[0].nonce)
+    assert (office.effects(), office.nonce("pending")) == ([], running.attempts[0].nonce)
     running.clock.ahead_s += 11 * 60  # due to be sent again, not to be replaced
     running.keeper.mailbox.post("test")
     running.until(lambda: office.door.sends >= 2)
     running.until_hedged(effects=1)
-    assert len(running.beside.intents()) == len(attempts(running)) == 1
+    assert len(running.beside.intents()) == len(running.attempts) == 1
     assert running.settled[0].outcome.status == "done"
 
 
@@ -120,7 +107,7 @@ def test_c3_a_reorg_deeper_than_the_confirmations_halts_instead_of_hedging_twice
     running.until_sent()
     office.world.chain.mine()
     running.until(lambda: running.settled)
-    settled = attempts(running)[0]
+    settled = running.attempts[0]
     running.rest()
     office.world.chain.reorg(1)
     assert office.effects() == [], "the vault looks unhedged"
@@ -158,7 +145,7 @@ def test_c11_a_receipt_is_believed_when_the_safe_block_has_reached_it(
     chain.mine()
     hedged_at = int(chain.rpc.call("eth_blockNumber"), 16)
     while True:
-        look_again(running)
+        running.look_again(ticks=2)
         safe = int(chain.rpc.call("eth_getBlockByNumber", "safe", NO_BODIES)["number"], 16)
         if safe >= hedged_at:
             break
@@ -181,9 +168,9 @@ def test_t2_a_base_fee_spike_is_answered_with_a_higher_fee_and_the_same_nonce(
     assert office.effects() == []
     running.clock.ahead_s += 21 * 60
     running.keeper.mailbox.post("test")
-    running.until(lambda: len(attempts(running)) == 2)
+    running.until(lambda: len(running.attempts) == 2)
     running.until_hedged(effects=1)
-    first, second = attempts(running)
+    first, second = running.attempts
     assert first.nonce == second.nonce
     assert first.fees.max_fee_wei < 40 * 10**9 < second.fees.max_fee_wei
     assert running.settled[0].outcome.status == "done"
@@ -194,11 +181,11 @@ def test_t7_the_replaced_transaction_may_be_the_one_that_is_mined(office: Office
     running = run(office)
     running.until_sent()
     running.until(running.journal.open)
-    first = attempts(running)[0]
+    first = running.attempts[0]
     running.clock.ahead_s += 21 * 60
     running.keeper.mailbox.post("test")
     running.until_sent(2)
-    assert len(attempts(running)) == 2
+    assert len(running.attempts) == 2
     # The replacement never reaches this node's pool; the first one does, again.
     office.world.chain.drop_pending()
     office.world.chain.rpc.call("eth_sendRawTransaction", f"0x{first.raw.hex()}")
@@ -233,7 +220,7 @@ def test_a_wedge_refused_in_words_is_hedged_within_two_blocks_unattended(
     running.until_quiet()
     running.assert_hedged()
     assert running.beside.halted() is None
-    assert len({attempt.nonce for attempt in attempts(running)}) == 1
+    assert len({attempt.nonce for attempt in running.attempts}) == 1
 
 
 def test_t8_an_intent_that_is_late_is_cancelled_and_the_next_one_hedges(
@@ -247,8 +234,8 @@ def test_t8_an_intent_that_is_late_is_cancelled_and_the_next_one_hedges(
     office.world.chain.drop_pending()
     office.world.chain.advance(301)
     actions.report_price(office.world, 2_000.0)
-    running.until(lambda: len(attempts(running)) == 2)
-    hedge, cancel = attempts(running)
+    running.until(lambda: len(running.attempts) == 2)
+    hedge, cancel = running.attempts
     assert (cancel.purpose, cancel.nonce) == ("cancel", hedge.nonce)
     running.until(lambda: office.door.sends == 2)
     running.until_quiet()

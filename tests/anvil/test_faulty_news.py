@@ -16,7 +16,7 @@ from keeper.testing.faultproxy import (
     Reorder,
     TruncateLogs,
 )
-from tests.anvil.conftest import Office, Running
+from tests.anvil.conftest import Office, Running, behind_a_proxy
 
 pytestmark = pytest.mark.anvil
 Run = Callable[[Office], Running]
@@ -24,9 +24,8 @@ Run = Callable[[Office], Running]
 
 @pytest.fixture
 def proxy(office: Office) -> Iterator[FaultProxy]:
-    world = office.world
-    with FaultProxy(world.http_url, ws_upstream=world.ws_url) as proxy:
-        office.change((office.door.url, proxy.url), (world.ws_url, proxy.ws_url))
+    """Without a pool of its own."""
+    with behind_a_proxy(office) as proxy:
         yield proxy
 
 

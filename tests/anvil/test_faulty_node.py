@@ -1,11 +1,10 @@
 """The keeper behind a node that misbehaves, with a pool like geth's: one effect, and hedged."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from keeper.model.flow import Attempt
 from keeper.testing.faultproxy import (
     BatchAsObject,
     BatchDropOne,
@@ -28,24 +27,6 @@ pytestmark = pytest.mark.anvil
 Run = Callable[[Office], Running]
 
 SEND = "eth_sendRawTransaction"
-
-
-@pytest.fixture
-def proxy(office: Office) -> Iterator[FaultProxy]:
-    world = office.world
-    with FaultProxy(world.http_url, ws_upstream=world.ws_url, pool="geth") as proxy:
-        office.change((office.door.url, proxy.url), (world.ws_url, proxy.ws_url))
-        yield proxy
-
-
-def attempts(running: Running) -> tuple[Attempt, ...]:
-    return running.beside.intents(1)[0].attempts
-
-
-def look_again(running: Running) -> None:
-    ticks = running.keeper.loop.pulse.ticks
-    running.keeper.mailbox.post("test")
-    running.until(lambda: running.keeper.loop.pulse.ticks > ticks)
 
 
 LOST: dict[str, Fault] = {
@@ -75,7 +56,7 @@ def test_r1_r2_r3_r6_r7_t14_t19_whatever_is_said_about_a_send_it_is_one_hedge(
     running.until_hedged(effects=1)
     assert proxy.tallies()[0].struck == 1
     sent = {send.transaction for send in proxy.sends()}
-    assert len(sent) == len({attempt.nonce for attempt in attempts(running)}) == 1
+    assert len(sent) == len({attempt.nonce for attempt in running.attempts}) == 1
 
 
 READS: dict[str, Fault] = {
@@ -128,7 +109,7 @@ def test_r10_a_receipt_that_is_withheld_leads_to_no_second_hedge(
     for _ in range(3):
         office.world.chain.mine()
         running.rest()
-        look_again(running)
+        running.look_again()
     assert proxy.tallies()[0].struck > 0
     assert len(office.effects()) == 1
     # Another bid for the same nonce is no second hedge; another nonce would be.
@@ -167,7 +148,7 @@ def test_c1_a_hedge_that_a_reorg_took_back_returns_without_being_sent_again(
     running.until(lambda: not proxy.held())  # the pool has seen it mined
     bot.call("anvil_reorg", 1, [])
     assert office.effects() == []
-    running.until(lambda: office.nonce("pending") == attempts(running)[0].nonce + 1)
+    running.until(lambda: office.nonce("pending") == running.attempts[0].nonce + 1)
     running.until_hedged(effects=1)
     assert len(proxy.sends()) == 1
     assert running.settled[0].outcome.status == "done"

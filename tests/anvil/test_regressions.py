@@ -19,7 +19,6 @@ from keeper.adapters.chain.feed import FeedConfig
 from keeper.devnet import actions
 from keeper.devnet.rpc import Rpc
 from keeper.model.chain import ChainId
-from keeper.model.flow import Attempt
 from keeper.model.units import GWEI
 from keeper.testing.faultproxy import (
     FaultProxy,
@@ -37,25 +36,6 @@ Run = Callable[[Office], Running]
 SEND = "eth_sendRawTransaction"
 COUNT = "eth_getTransactionCount"
 PENDING = {"1": "pending"}
-
-
-@pytest.fixture
-def proxy(office: Office) -> Iterator[FaultProxy]:
-    world = office.world
-    with FaultProxy(world.http_url, ws_upstream=world.ws_url, pool="geth") as proxy:
-        office.change((office.door.url, proxy.url), (world.ws_url, proxy.ws_url))
-        yield proxy
-
-
-def attempts(running: Running) -> tuple[Attempt, ...]:
-    """Return the attempts of the newest intent."""
-    return running.beside.intents(1)[0].attempts
-
-
-def look_again(running: Running) -> None:
-    ticks = running.keeper.loop.pulse.ticks
-    running.keeper.mailbox.post("test")
-    running.until(lambda: running.keeper.loop.pulse.ticks > ticks)
 
 
 class Bot:
@@ -122,7 +102,7 @@ def test_t16_a_send_that_the_node_refuses_wedges_no_nonce_and_is_hedged_within_t
     assert len(office.effects()) == 1
     running.until_hedged(effects=1)
     assert running.beside.halted() is None
-    assert len({attempt.nonce for attempt in attempts(running)}) == 1
+    assert len({attempt.nonce for attempt in running.attempts}) == 1
 
 
 @pytest.mark.parametrize("how", ["reset", "502"])
@@ -153,7 +133,7 @@ def test_counter_drift_a_trade_that_is_refused_before_it_is_signed_uses_up_no_no
         office.world.chain.mine()
     before = office.nonce()
     running.until_hedged(effects=1)
-    assert attempts(running)[0].nonce == before
+    assert running.attempts[0].nonce == before
     assert office.nonce() == before + 1
 
 
@@ -165,7 +145,7 @@ def test_cached_nonce_a_key_used_elsewhere_while_it_runs_signs_nothing_above_the
     sent = len(proxy.sends())
     actions.hedge(office.world, office.world.accounts.keeper, 30.0)  # by hand, with the same key
     running.rest()
-    look_again(running)
+    running.look_again()
     running.until(running.beside.halted)
     assert "the keeper's key was used elsewhere" in str(running.beside.halted())
     assert len(proxy.sends()) == sent
@@ -215,7 +195,7 @@ def test_bad_nonce_loop_a_node_that_says_nonce_too_low_for_long_is_not_hammered(
     running.until_sent()
     for _ in range(10):
         office.world.chain.mine()
-        look_again(running)
+        running.look_again()
     ours = len(proxy.sends())
     assert ours == 1
     for _ in range(10):
@@ -223,9 +203,9 @@ def test_bad_nonce_loop_a_node_that_says_nonce_too_low_for_long_is_not_hammered(
     assert len(proxy.sends()) - ours > 10 * ours
     proxy.replace()
     running.clock.ahead_s += 11 * 60
-    look_again(running)
+    running.look_again()
     running.until_hedged(effects=1)
-    assert len({attempt.nonce for attempt in attempts(running)}) == 1
+    assert len({attempt.nonce for attempt in running.attempts}) == 1
 
 
 # ---------------------------------------------------------------------- fates that were misjudged
@@ -275,7 +255,7 @@ def test_restart_duplicates_a_new_process_finds_the_old_ones_transaction(
     running.stop()
     again = run(office)
     again.until_hedged(effects=1)
-    assert len({attempt.nonce for attempt in attempts(again)}) == 1
+    assert len({attempt.nonce for attempt in again.attempts}) == 1
 
 
 def test_stale_eth_call_a_state_from_before_the_trade_trades_again_only_in_the_bot(
@@ -301,7 +281,7 @@ def test_stale_eth_call_a_state_from_before_the_trade_trades_again_only_in_the_b
         running.keeper.mailbox.post("test")
         running.until(lambda: running.keeper.loop.pulse.troubles)
     proxy.replace()
-    look_again(running)
+    running.look_again()
     assert len(office.effects()) == 1
 
 

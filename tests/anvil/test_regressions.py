@@ -272,17 +272,21 @@ def test_stale_eth_call_a_state_from_before_the_trade_trades_again_only_in_the_b
     assert bot.orders() == 2
     proxy.replace()
 
+    chain = office.world.chain
+    began_at = chain.block().number
     running = run(office)
-    running.until_hedged(effects=1)
-    proxy.add(Stale(method="eth_call", lag=1))
+    running.until_quiet()
+    effects, sends = office.effects(), len(proxy.sends())
+    # What it is shown in the next three blocks is from before its first trade.
+    proxy.add(Stale(method="eth_call", lag=chain.block().number - began_at + 3))
     running.rest()
-    for _ in range(3):
-        office.world.chain.mine()
+    for troubles in range(3):
+        chain.mine()
         running.keeper.mailbox.post("test")
-        running.until(lambda: running.keeper.loop.pulse.troubles)
+        running.until(lambda n=troubles: running.keeper.loop.pulse.troubles > n)  # type: ignore[misc]  # bound now
     proxy.replace()
     running.look_again()
-    assert len(office.effects()) == 1
+    assert (office.effects(), len(proxy.sends())) == (effects, sends)
 
 
 # ---------------------------------------------------------------------- fees, logs, news

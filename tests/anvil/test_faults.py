@@ -108,9 +108,10 @@ def test_c3_a_reorg_deeper_than_the_confirmations_halts_instead_of_hedging_twice
     office.world.chain.mine()
     running.until(lambda: running.settled)
     settled = running.attempts[0]
-    running.rest()
     office.world.chain.reorg(1)
     assert office.effects() == [], "the vault looks unhedged"
+    running.rest()  # only now: the tick that settled may still be deciding
+    running.keeper.mailbox.post("test")
     running.until(running.beside.halted)
     assert "took back transactions that were settled" in str(running.beside.halted())
     assert office.door.sends == 1, "a second hedge would double it when the first comes back"

@@ -169,10 +169,10 @@ def test_load_balancer_a_backend_that_lags_lets_no_nonce_be_used_twice(
     office.change(("confirmations = 1", "confirmations = 3"))
     running = run(office)
     running.until_quiet()
+    hedged = len(office.effects()) + 1
     proxy.add(Stale(method="eth_*", lag=2, probability=0.5))
     running.rest()
     actions.move_price(office.world, 1_900.0)
-    hedged = len(office.effects()) + 1
     for _ in range(12):
         office.world.chain.mine()
         running.keeper.mailbox.post("test")

@@ -12,7 +12,7 @@ from keeper.engine.reconcile import reconcile
 from keeper.engine.tick import Desk, tick
 from keeper.model.chain import Address, BlockRef, Fees, Log, Message, SignedTx, UnsignedTx
 from keeper.model.errors import Fatal, Transient
-from keeper.model.events import Halted, Sent, Settled, Troubled, Unseen
+from keeper.model.events import Halted, Intended, Sent, Settled, Troubled, Unseen
 from keeper.model.flow import Hold, Mined, Rebalance
 from keeper.sim.memory_journal import MemoryJournal
 from keeper.sim.world import (
@@ -63,6 +63,22 @@ def test_p1_a_crash_anywhere_never_trades_twice(
     assert abs(world.position + world.delta) < CLOSE
     assert [s for s in statuses(journal) if s == "done"] == ["done"]
     assert not journal.open()
+
+
+def test_an_intent_that_an_earlier_version_wrote_down_and_never_signed_is_abandoned() -> None:
+    world = World()
+    told = MemoryJournal()
+    tick(desk_of(world, told))
+    world = World()
+    journal = MemoryJournal()
+    journal.append(Intended(told.intents()[0], at_ms=world.now_ms))
+    desk = desk_of(world, journal)
+    world.mine_nothing()
+    tick(desk)
+    assert statuses(journal) == ["abandoned"]
+    until_quiet(world, desk)
+    assert statuses(journal) == ["abandoned", "done"]
+    assert len(world.raws) == 1
 
 
 def test_every_byte_that_was_sent_was_in_the_journal_before() -> None:

@@ -99,8 +99,8 @@ def _is_written(log: Announcer, *events: Event) -> bool:
 
 def _unsigned(hands: Hands, intent: Intent, why: str, status: Status = "abandoned") -> Settled:
     """Return the end of an intent that has no bytes."""
-    outcome = Outcome(intent.id, status, why, fill=None, gas_used=0, gas_usd=0.0)
-    return Settled(outcome, at_ms=hands.log.clock.now_ms())
+    end = Outcome(intent.id, status, why, fill=None, gas_used=0, gas_usd=0.0)
+    return Settled(end, at_ms=hands.log.clock.now_ms())
 
 
 def settle(hands: Hands, venues: dict[str, Venue], head: BlockRef) -> tuple[Open, ...]:

@@ -271,8 +271,11 @@ class Keeper:
 
 
 def watches_of(desk: Desk) -> tuple[Watch, ...]:
-    """Return every log that should wake the keeper, each once."""
-    found: dict[tuple[Address, bytes], Watch] = {}
+    """Return every log that should wake the keeper, each once.
+
+    Two parts may watch one contract, each with an ear of its own: what is loud for either rings.
+    """
+    found: dict[Watch, None] = {}
     for book in desk.books:
         parts: tuple[Oracle | Venue | Vault, ...] = (
             book.oracle,
@@ -280,8 +283,8 @@ def watches_of(desk: Desk) -> tuple[Watch, ...]:
             *book.vaults.values(),
         )
         for part in parts:
-            found |= {(watch.address, watch.topic): watch for watch in part.watch()}
-    return tuple(found.values())
+            found |= dict.fromkeys(part.watch())
+    return tuple(found)
 
 
 def open_news(config: Config, post: Post, foresee: Foresee) -> News | Poller:

@@ -7,9 +7,12 @@ from time import monotonic, sleep
 import pytest
 from msgspec.structs import replace
 
+from keeper.adapters.chain.bells import Bells
 from keeper.adapters.chain.evm import Evm
+from keeper.adapters.chain.shapes import WireLog
 from keeper.adapters.stores.postgres.config import PostgresConfig
 from keeper.adapters.stores.sqlite import SqliteJournal
+from keeper.adapters.vaults.uniswap_v3 import LIQUIDITY_MOVES, UniswapV3
 from keeper.bootstrap import Keeper, open_node, open_signer, set_desk, watches_of
 from keeper.cli import readings
 from keeper.config import Config, load
@@ -19,6 +22,7 @@ from keeper.devnet.world import World
 from keeper.engine.tick import look
 from keeper.model.errors import ConfigError
 from keeper.model.secret import Secret
+from keeper.ports.reading import Vault
 from keeper.sim.memory_journal import MemoryJournal
 
 pytestmark = pytest.mark.anvil
@@ -54,6 +58,24 @@ def test_what_should_wake_the_keeper_is_known_after_the_first_look(
     node.transport.close()
     names = {watch.name for watch in watches_of(desk)}
     assert names >= {"AnswerUpdated", "Swap", "Deposit", "Withdraw", "PositionChanged"}
+
+
+def test_two_vaults_at_one_contract_are_both_heard(world: World, tmp_path: Path) -> None:
+    desk = set_desk(config := config_of(world, tmp_path), open_node(config), MemoryJournal())
+    manager, base = world.accounts.alice.address, world.accounts.bob.address
+    vaults: dict[str, Vault] = {
+        name: UniswapV3(UniswapV3.Config(manager, base, positions=(token,)))
+        for name, token in (("seven", 7), ("eight", 8))
+    }
+    book = replace(desk.books[0], vaults=vaults)
+    heard: list[str] = []
+    bells = Bells(heard.append, every_blocks=None)
+    bells.watch(watches_of(replace(desk, books=(book, book))))
+    for token, count in ((7, 1), (8, 2), (6, 2)):
+        topics = [LIQUIDITY_MOVES[0].topic.hex(), f"{token:064x}"]
+        log = WireLog(manager, [f"0x{topic}" for topic in topics], "0x", "0x0", "0x1", f"0x{token}")
+        bells.log(log)
+        assert heard == ["IncreaseLiquidity"] * count, "each vault rings once, for its own alone"
 
 
 def test_the_signer_is_the_configured_account(world: World, tmp_path: Path) -> None:

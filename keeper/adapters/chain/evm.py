@@ -168,11 +168,15 @@ class Evm:
         return self._multicall.answer(calls, at)
 
     def nonce(self, account: Address, *, depth: int = 0) -> int:
-        """See `Network.nonce`; a depth counts from the newest block that `head` returned."""
-        block = "latest"
+        """See `Network.nonce`; the newest block is the one that `head` returned last.
+
+        A backend that lags behind it does not know it and says so, rather than give an older nonce.
+        """
         if depth > 0:
-            newest = self._head or self.head()
-            block = hex(max(0, newest.number - depth))
+            return self.nonce_below(account, self._head or self.head(), depth)
+        if self._head is not None:
+            return self.nonce_at(account, self._head)
+        block = "latest"
         return shapes.number(self._ask("eth_getTransactionCount", (account, block)))
 
     def nonce_at(self, account: Address, at: BlockRef) -> int:

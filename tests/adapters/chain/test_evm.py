@@ -266,6 +266,30 @@ class TestNonce:
         assert evm.nonce(ME) == 7
         assert telephone.asked == [("eth_getTransactionCount", (ME, "latest"))]
 
+    def test_r9_it_is_of_the_head_so_that_a_lagging_backend_cannot_answer(
+        self, evm: Evm, telephone: Any
+    ) -> None:
+        telephone.answers |= {
+            "eth_getBlockByNumber": head(5),
+            "eth_getTransactionCount": lambda _, block: "0x6" if block == "latest" else "0x7",
+        }
+        evm.head()
+        assert evm.nonce(ME) == 7
+        pin = {"blockHash": block_hash(5), "requireCanonical": True}
+        assert telephone.asked[-1] == ("eth_getTransactionCount", (ME, pin))
+
+    @pytest.mark.parametrize("text", ["header not found", "missing trie node 1a2b", "what block?"])
+    def test_r9_a_head_that_the_backend_has_not_or_has_pruned_is_transient(
+        self, evm: Evm, telephone: Any, text: str
+    ) -> None:
+        telephone.answers |= {
+            "eth_getBlockByNumber": head(5),
+            "eth_getTransactionCount": RpcError(-32000, text),
+        }
+        evm.head()
+        with pytest.raises(Transient, match=text):
+            evm.nonce(ME)
+
     @pytest.mark.parametrize(("depth", "block"), [(3, "0x61"), (200, "0x0")])
     def test_a_depth_counts_from_the_head(
         self, evm: Evm, telephone: Any, depth: int, block: str

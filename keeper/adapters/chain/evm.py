@@ -1,6 +1,7 @@
 """One EVM chain through one node: what is read at a block, and where transactions go."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 from typing import Any, Final, Literal
 
@@ -8,6 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from keeper.adapters.chain import gather, shapes
+from keeper.adapters.chain.anchor import Anchor, anchor_height, is_due
 from keeper.adapters.chain.multicall import MULTICALL3, Multicall
 from keeper.adapters.chain.node_errors import Foreign, Kind, RpcError, from_call, is_refusal
 from keeper.adapters.chain.questions import NEWEST, Lookup, as_call, at_hash, where_they_stand
@@ -28,8 +30,6 @@ from keeper.model.flow import Mined
 from keeper.ports.acting import Rehearsal, Standing, Work, nothing
 
 _PATIENCE: Final = 5
-_ANCHOR_DEPTH: Final = 64
-"""Two epochs of Ethereum: final, there."""
 
 
 class EvmConfig(Struct, frozen=True):
@@ -47,13 +47,6 @@ class EvmConfig(Struct, frozen=True):
     """How many looks in a row may meet a lower block number before it is believed."""
     finality: Literal["safe", "finalized"] | None = None
     """The tag at or below which a receipt is final; None asks for no tag."""
-
-
-class Anchor(Struct, frozen=True):
-    """A block that no reorg reaches: whoever has another one there has another history."""
-
-    number: int
-    hash: str
 
 
 class Said(Struct, frozen=True):
@@ -101,16 +94,12 @@ class Evm:
         self.check_chain()
         if self._anchor is None:
             head = shapes.height(self._ask("eth_getBlockByNumber", ("latest", False)))
-            self._anchor = None if head is None else self.anchor_at(anchor_height(head))
+            if head is not None:
+                self._take_anchor(head)
 
     def check_chain(self) -> None:
         """Check that the node serves the configured chain; raises as `connect`."""
         self._check_chain(ConfigError)
-
-    def anchor_at(self, number: int) -> Anchor | None:
-        """Return what must stay true of a height; None if the node has no such block."""
-        found = self.hash_at(number)
-        return None if found is None else Anchor(number, found)
 
     def expect(self, anchor: Anchor) -> None:
         """Use no answer from now on before the node has shown *anchor* as its own."""
@@ -137,6 +126,9 @@ class Evm:
                 )
         self._lower_heads = 0
         self._head = block
+        if is_due(self._anchor, block.number):
+            with suppress(Transient):  # the head is as good without; it is due at the next one, too
+                self._take_anchor(block.number)
         return block
 
     def newest(self) -> BlockRef:
@@ -370,6 +362,16 @@ class Evm:
         if self._anchor is not None:
             self._check_anchor(self._anchor, complaint)
 
+    def _take_anchor(self, head: int) -> None:
+        """Have a block below *head* shown on every later connection.
+
+        This connection has shown the one before, so it is another block of the same history.
+        """
+        number = anchor_height(head)
+        found = self.hash_at(number)
+        if found is not None:
+            self._anchor = Anchor(number, found)
+
     def _check_anchor(self, anchor: Anchor, complaint: type[KeeperError]) -> None:
         try:
             found = self.hash_at(anchor.number)
@@ -385,11 +387,6 @@ class Evm:
                 expected=anchor.hash,
                 found=found,
             )
-
-
-def anchor_height(head: int) -> int:
-    """Return the height of a block that no reorg reaches, while the head is at *head*."""
-    return max(0, head - _ANCHOR_DEPTH)
 
 
 def _taken(answer: Raw | RpcError) -> Raw:

@@ -11,8 +11,9 @@ from typing import TypeVar
 from msgspec import Struct
 
 from keeper.adapters.chain import endpoint_health
+from keeper.adapters.chain.anchor import Anchor
 from keeper.adapters.chain.endpoint_health import Health, HealthPolicy
-from keeper.adapters.chain.evm import Anchor, Evm, Said
+from keeper.adapters.chain.evm import Evm, Said
 from keeper.adapters.chain.metered import Metered
 from keeper.adapters.chain.read_ahead import Named
 from keeper.model.chain import BlockRef
@@ -43,6 +44,8 @@ class Member:
         self._policy = policy
         self._now_s = now_s
         self._health = Health()
+        self._anchor: Anchor | None = None
+        """For the sending line; whoever uses it takes it over, as it may be busy now."""
         self._noting = Lock()
         self._on_the_line = Lock()
 
@@ -61,9 +64,8 @@ class Member:
 
     def expect(self, anchor: Anchor) -> None:
         """Use no answer before the endpoint has shown *anchor* as its own."""
+        self._anchor = anchor
         self._reading.evm.expect(anchor)
-        with self._on_the_line:
-            self._sending.evm.expect(anchor)
 
     def foresee(self, named: Named) -> None:
         """Hear of a block that is most likely the next head; from any thread."""
@@ -92,6 +94,8 @@ class Member:
         if not endpoint_health.is_open(self._health, self._now_s()):
             return None
         with self._on_the_line:
+            if self._anchor is not None:
+                self._sending.evm.expect(self._anchor)
             try:
                 return self._timed(self._sending.evm).number
             except KeeperError:  # it is noted, and nobody waits for the answer

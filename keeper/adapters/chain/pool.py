@@ -16,11 +16,12 @@ from typing import TypeVar
 from msgspec import Struct
 
 from keeper.adapters.chain import chain_view, endpoint_health, endpoint_report, quorum
+from keeper.adapters.chain.anchor import Anchor, agreed, anchor_height, is_due
 from keeper.adapters.chain.broadcast import broadcast
 from keeper.adapters.chain.chain_view import ChainView, NonceSeen
 from keeper.adapters.chain.endpoint_health import Health, HealthPolicy
 from keeper.adapters.chain.endpoint_report import EndpointReport
-from keeper.adapters.chain.evm import Anchor, Evm, anchor_height
+from keeper.adapters.chain.evm import Evm
 from keeper.adapters.chain.member import Clock, Member
 from keeper.adapters.chain.metered import Tally, merged
 from keeper.adapters.chain.outlets import Outlets
@@ -272,7 +273,8 @@ class Pool:
     def _look(self) -> tuple[Member, BlockRef]:
         self._serving, self._pin = None, None
         self._heard.clear()
-        if self._anchor is None:
+        known = self._view.head
+        if self._anchor is None or (known is not None and is_due(self._anchor, known.number)):
             self._agree_on_the_past()
         for member in self._ranked():
             try:
@@ -313,33 +315,33 @@ class Pool:
         self._serving = None
 
     def _agree_on_the_past(self) -> None:
-        """Choose the block that every endpoint must know from now on."""
-        now_s = self._now_s()
-        heads = {
-            member: member.health.head
-            for member in self._members
-            if member.health.head is not None
-            and not endpoint_health.is_banned(member.health, now_s)
-        }
-        if not heads:
+        """Choose the block that every endpoint must know from now on.
+
+        It stays while those that may be read now disagree on its successor.
+        """
+        heads, anchor = self._heads_of_voters(), self._anchor
+        if not heads or (anchor is not None and not is_due(anchor, min(heads.values()))):
             return
         number = anchor_height(min(heads.values()))
         votes = {member.name: found for member in heads if (found := _hash_at(member, number))}
         if not votes:
             return
-        chosen = quorum.majority(votes)
-        if chosen is None:
-            raise ConfigError(
-                "the endpoints have different histories of this chain, and no majority agrees",
-                remedy="take out of [chain] rpc what is not the chain you mean",
-                block=number,
-                **votes,
-            )
-        self._anchor = Anchor(number, chosen)
+        try:
+            self._anchor = agreed(number, votes)
+        except ConfigError:
+            if anchor is None:
+                raise
+            return
         for member in self._members:
             member.expect(self._anchor)
-            if votes.get(member.name, chosen) != chosen:
+            if votes.get(member.name, self._anchor.hash) != self._anchor.hash:
                 member.note(_has_another_past)
+
+    def _heads_of_voters(self) -> dict[Member, int]:
+        voters = self._members if self._anchor is None else self._ranked()
+        now_s = self._now_s()
+        sound = (m for m in voters if not endpoint_health.is_banned(m.health, now_s))
+        return {member: head for member in sound if (head := member.health.head) is not None}
 
     def _nobody(self) -> Transient:
         now_s = self._now_s()

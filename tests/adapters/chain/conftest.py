@@ -326,6 +326,8 @@ class StubNode:
         self.chain_id = 1
         self.forks: dict[int, str] = {0: "a"}
         """The branch of the blocks from each height on."""
+        self.oldest = 0
+        """It has dropped what came before."""
         self.takes_s = 0.01
         self.trouble: Exception | None = None
         self.value = 7
@@ -366,7 +368,7 @@ class StubNode:
         return self.number if number == "latest" else int(number, 16)
 
     def block(self, number: int) -> dict[str, Any] | None:
-        if number > self.number:
+        if not self.oldest <= number <= self.number:
             return None
         return {
             "number": hex(number),

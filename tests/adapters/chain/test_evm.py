@@ -6,7 +6,8 @@ import pytest
 from eth_hash.auto import keccak
 from msgspec import structs
 
-from keeper.adapters.chain.evm import Anchor, Evm, EvmConfig
+from keeper.adapters.chain.anchor import Anchor
+from keeper.adapters.chain.evm import Evm, EvmConfig
 from keeper.adapters.chain.node_errors import Foreign, RpcError
 from keeper.model.chain import Address, BlockRef, Call, ChainId, Fees, Message
 from keeper.model.errors import (
@@ -177,6 +178,57 @@ class TestHistory:
         chain.branch = "b"
         with pytest.raises(Foreign):
             evm.nonce(ME)
+
+    def test_c10_without_a_first_connection_the_first_head_brings_the_past(
+        self, chain: Any
+    ) -> None:
+        """A node that is down at the start is no reason to believe whoever comes later."""
+        evm = Evm(chain, CONFIG)
+        answer, chain.answers["eth_chainId"] = "0x1", Transient("silent")
+        with pytest.raises(Transient):
+            evm.connect()
+        chain.answers["eth_chainId"] = answer
+        evm.head()
+        chain.close()
+        chain.branch = "b"
+        with pytest.raises(Foreign, match="another history"):
+            evm.nonce(ME)
+
+    def test_a_node_may_drop_the_bodies_of_old_blocks(self, chain: Any) -> None:
+        evm = Evm(chain, CONFIG)
+        evm.connect()
+        answer = chain.answers["eth_getBlockByNumber"]
+
+        def pruned(number: str, _full: object) -> Any:
+            height = 9_000 if number == "latest" else int(number, 16)
+            return head(height) if height > 4_000 else None
+
+        chain.answers["eth_getBlockByNumber"] = pruned
+        evm.head()
+        chain.asked.clear()
+        evm.head()
+        assert chain.methods == ["eth_getBlockByNumber"], "it is renewed once, not at every head"
+        chain.close()
+        assert evm.nonce(ME) == 5
+        chain.close()
+        chain.branch = "b"
+        chain.answers["eth_getBlockByNumber"] = answer
+        with pytest.raises(Foreign, match="another history"):
+            evm.nonce(ME)
+
+    @pytest.mark.parametrize("said", [RpcError(-32000, "busy"), None])
+    def test_a_newer_past_that_the_node_does_not_show_is_asked_for_again(
+        self, chain: Any, said: Any
+    ) -> None:
+        evm = Evm(chain, CONFIG)
+        evm.connect()
+        shown: list[Any] = [said, head(8_936)]
+        chain.answers["eth_getBlockByNumber"] = lambda number, _full: (
+            head(9_000) if number == "latest" else shown.pop(0)
+        )
+        for _ in range(3):
+            assert evm.head().number == 9_000
+        assert shown == []
 
     def test_a_chain_without_blocks_has_no_past_yet(self, telephone: Any) -> None:
         evm = Evm(telephone, CONFIG)

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from keeper.adapters.chain.evm import Anchor, Evm
+from keeper.adapters.chain.anchor import Anchor
+from keeper.adapters.chain.evm import Evm
 from keeper.adapters.chain.member import Member
 from keeper.adapters.chain.node_errors import Foreign, RpcError
 from keeper.model.errors import ConfigError, Transient, Uncertain

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from keeper.adapters.chain.anchor import Anchor
 from keeper.adapters.chain.member import Member
 from keeper.adapters.chain.node_errors import RpcError
 from keeper.adapters.chain.pool import Pool, PoolConfig
@@ -50,6 +51,13 @@ def prefer(nodes: list[Any], place: int) -> None:
     """Make one node by far the fastest."""
     for number, node in enumerate(nodes):
         node.takes_s = 0.001 if number == place else 0.5
+
+
+def grow(pool: Pool, nodes: list[Any], number: int) -> None:
+    """Let *nodes* come to a height, and be seen there."""
+    for node, member in zip(reversed(nodes), reversed(pool._members), strict=False):
+        node.number = number
+        pool.look_at(member)
 
 
 class TestConnecting:
@@ -145,6 +153,64 @@ class TestConnecting:
         pool = make()
         pool.connect()
         assert all(one.usable for one in pool.report())
+
+    def test_the_past_is_agreed_on_anew_before_nodes_drop_it(
+        self, pool: Pool, nodes: list[Any]
+    ) -> None:
+        grow(pool, nodes, 9_000)
+        pool.head()
+        pool.head()
+        assert pool._anchor == Anchor(8_936, nodes[0].hash_at(8_936))
+        before = [len(node.asked) for node in nodes]
+        pool.head()
+        assert sum(len(node.asked) for node in nodes) - sum(before) == 1, "once, not at every head"
+        for node in nodes:
+            node.oldest = 8_000
+        for member in pool._members:
+            for line in member.transports:
+                line.close()
+            pool.look_at(member)
+        assert pool.head().number == 9_000
+        assert [one.usable for one in pool.report()] == [True] * 3
+
+    def test_c10_whoever_has_another_past_than_the_majority_at_the_renewal_is_banned(
+        self, pool: Pool, nodes: list[Any]
+    ) -> None:
+        grow(pool, nodes, 9_000)
+        nodes[0].fork(8_000, "b")
+        pool.head()
+        pool.head()
+        assert [one.usable for one in pool.report()] == [False, True, True]
+
+    def test_c10_without_a_majority_at_the_renewal_the_old_past_stays(
+        self, pool: Pool, nodes: list[Any]
+    ) -> None:
+        """One of them may be on a side branch for a while: no reason to halt."""
+        before = pool._anchor
+        grow(pool, nodes, 9_000)
+        nodes[0].fork(8_000, "b")
+        nodes[1].fork(8_000, "c")
+        pool.head()
+        assert pool.head().number == 9_000
+        assert pool._anchor == before
+
+    def test_who_is_behind_does_not_hold_the_renewal_up(self, pool: Pool, nodes: list[Any]) -> None:
+        grow(pool, nodes[1:], 9_000)
+        pool.look_at(pool._members[0])
+        pool.head()
+        pool.head()
+        assert pool._anchor == Anchor(8_936, nodes[1].hash_at(8_936))
+
+    def test_while_the_others_heads_are_old_nobody_is_asked_for_a_past(
+        self, pool: Pool, nodes: list[Any]
+    ) -> None:
+        """A block below the lowest of them would be no newer."""
+        for node in nodes:
+            node.number = 9_000
+        pool.head()
+        before = sum(len(node.asked) for node in nodes)
+        pool.head()
+        assert sum(len(node.asked) for node in nodes) == before + 1
 
     def test_nobody_at_start_is_transient_and_the_past_is_agreed_on_later(
         self, make: Make, nodes: list[Any], clock: Any

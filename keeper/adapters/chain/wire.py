@@ -117,13 +117,18 @@ def dial_unix(path: str, deadline: float) -> Wire:
 
 
 def dial_tcp(endpoint: Endpoint, tls: ssl.SSLContext | None, deadline: float) -> Wire:
-    """Connect to *endpoint*, trying each of its addresses in turn; encrypted if *tls* is given."""
+    """Connect to *endpoint*, trying each of its addresses in turn; encrypted if *tls* is given.
+
+    One that is silent takes no more than its share of the time, so that all are tried.
+    """
     failure: OSError = OSError("the host has no address")
-    for family, address in _resolve(endpoint.host, endpoint.port, deadline):
+    addresses = _resolve(endpoint.host, endpoint.port, deadline)
+    for left, (family, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
+        share_s = (deadline - monotonic()) / left
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            wire = _connect(sock, address, deadline)
+            wire = _connect(sock, address, monotonic() + share_s)
         except OSError as error:
             failure = error
             continue

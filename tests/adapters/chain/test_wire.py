@@ -3,6 +3,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from select import POLLOUT
 from threading import Thread
 from typing import ClassVar, cast
 
@@ -94,6 +95,27 @@ def test_every_address_of_a_host_is_tried() -> None:
         port = server.getsockname()[1]
         wire = dial_tcp(Endpoint(f"http://localhost:{port}"), None, soon())
         wire.close()
+
+
+def test_a_silent_address_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where IPv6 goes nowhere, or one of a host's machines is gone."""
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=0) as silent,
+        socket.create_server(("127.0.0.1", 0)) as server,
+    ):
+        callers = [socket.socket() for _ in range(4)]
+        for caller in callers:  # the queue is full: whoever else knocks gets no answer
+            caller.settimeout(0.0)
+            caller.connect_ex(silent.getsockname())
+        addresses = [silent.getsockname(), silent.getsockname(), server.getsockname()]
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", address) for address in addresses]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: found)
+        deadline = soon()
+        wire = dial_tcp(Endpoint("http://node.example"), None, deadline)
+        wire.wait(POLLOUT, deadline)
+        wire.close()
+        for caller in callers:
+            caller.close()
 
 
 def test_a_refused_connection_is_an_os_error() -> None:

@@ -72,6 +72,8 @@ class Health(Struct, frozen=True):
     ban: Ban | None = None
     head: int | None = None
     """The block it showed last."""
+    head_at_s: float = 0.0
+    """When it did."""
     lag_blocks: int = 0
     """How far that was behind the highest of all, at the time: what the others have shown since is
     nothing to hold against it."""
@@ -143,17 +145,26 @@ def after_trouble(health: Health, error: KeeperError, now_s: float, policy: Heal
             return replace(health, breaker=breaker.failed(health.breaker, now_s, policy.breaker))
 
 
-def after_head(health: Health, number: int, highest: int) -> Health:
+def after_head(health: Health, number: int, highest: int, now_s: float) -> Health:
     """Return the health after the endpoint showed a head, while *highest* was that of all."""
-    return replace(health, head=number, lag_blocks=max(0, highest - number))
+    return replace(health, head=number, head_at_s=now_s, lag_blocks=max(0, highest - number))
 
 
-def highest_head(everybody: Iterable[Health], now_s: float) -> int:
-    """Return the highest head that was shown last; what a banned endpoint shows puts nobody behind.
+def highest_head(everybody: Iterable[Health], now_s: float, longest_s: float) -> int:
+    """Return the highest head that was shown last, and no longer ago than *longest_s*.
 
-    0 if nobody has shown any.
+    Whoever is banned or silent puts nobody behind, else it would go on doing so for ever. 0 if
+    nobody is left.
     """
-    return max((h.head for h in everybody if h.head and not is_banned(h, now_s)), default=0)
+
+    def counts(health: Health) -> bool:
+        return (
+            now_s - health.head_at_s <= longest_s
+            and not is_banned(health, now_s)
+            and breaker.state(health.breaker, now_s) != "open"
+        )
+
+    return max((health.head or 0 for health in everybody if counts(health)), default=0)
 
 
 def banned(health: Health, reason: str, until_s: float | None = None) -> Health:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Event, Thread
 from time import monotonic
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from msgspec import Struct
 
@@ -41,6 +41,8 @@ from keeper.ports.acting import Rehearsal, Standing, Work, nothing
 T = TypeVar("T")
 
 _Answers = tuple[Answer | CallReverted, ...]
+_HEAD_COUNTS_FOR_LOOKS: Final = 3
+"""So many looks later the head of an endpoint that has shown no other puts nobody behind."""
 
 
 class PoolConfig(Struct, frozen=True):
@@ -366,8 +368,10 @@ class Pool:
     def _observe(self, member: Member, number: int) -> bool:
         """Note a head; return whether it is too far behind those of the others."""
         healths = (other.health for other in self._members if other is not member)
-        highest = endpoint_health.highest_head(healths, self._now_s())
-        member.note(lambda health: endpoint_health.after_head(health, number, highest))
+        now_s, config = self._now_s(), self._config
+        longest_s = _HEAD_COUNTS_FOR_LOOKS * config.look_every_s + config.deadline_s
+        highest = endpoint_health.highest_head(healths, now_s, longest_s)
+        member.note(lambda health: endpoint_health.after_head(health, number, highest, now_s))
         return highest - number > self._config.health.max_lag_blocks
 
     def _examine(self, member: Member) -> KeeperError | None:

@@ -145,14 +145,29 @@ class TestRanking:
 
     def test_r8_a_lagging_endpoint_leaves_the_pool(self) -> None:
         fast, slow = Health(latency_ms=1.0), Health(head=10, latency_ms=9.0)
-        assert self.rank(after_head(fast, 6, highest=10), slow) == [1]
-        assert self.rank(after_head(fast, 7, highest=10), slow) == [0, 1]
-        assert self.rank(after_head(fast, 12, highest=10), slow) == [0, 1]
+        assert self.rank(after_head(fast, 6, 10, 100.0), slow) == [1]
+        assert self.rank(after_head(fast, 7, 10, 100.0), slow) == [0, 1]
+        assert self.rank(after_head(fast, 12, 10, 100.0), slow) == [0, 1]
 
     def test_the_head_of_a_banned_endpoint_puts_nobody_behind(self) -> None:
-        liar = banned(Health(head=10**9), "it lies")
-        assert highest_head((liar, Health(head=10), Health()), 100.0) == 10
-        assert highest_head((liar,), 100.0) == 0
+        liar = banned(self.at(10**9), "it lies")
+        assert highest_head((liar, self.at(10), Health()), 100.0, 30.0) == 10
+        assert highest_head((liar,), 100.0, 30.0) == 0
+
+    def test_r5_the_last_head_of_a_silent_endpoint_puts_nobody_behind(self) -> None:
+        silent = self.at(10**9)
+        for failures in range(3):
+            assert highest_head((silent, self.at(10)), 100.0, 30.0) == 10**9, failures
+            silent = after_trouble(silent, SILENCE, 100.0, POLICY)
+        assert highest_head((silent, self.at(10)), 100.0, 30.0) == 10
+
+    def test_a_head_from_long_ago_puts_nobody_behind(self) -> None:
+        assert highest_head((self.at(11), self.at(10)), 130.0, 30.0) == 11
+        newer = replace(self.at(10), head_at_s=131.0)
+        assert highest_head((self.at(11), newer), 131.0, 30.0) == 10
+
+    def at(self, number: int) -> Health:
+        return after_head(Health(), number, 0, 100.0)
 
     def test_who_never_showed_a_head_may_be_asked(self) -> None:
         assert self.rank(Health(), Health(head=4)) == [0, 1]

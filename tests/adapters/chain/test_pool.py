@@ -389,6 +389,23 @@ class TestMonotony:
         assert pool.report()[stale].lag_blocks == 4
         assert not pool.report()[stale].usable
 
+    def test_r8_the_last_head_of_a_silent_endpoint_does_not_put_the_others_behind(
+        self, pool: Pool, nodes: list[Any], clock: Any
+    ) -> None:
+        first, *others = pool._members
+        nodes[0].number = 200
+        pool.look_at(first)
+        pool.look_at(others[0])
+        pool.look_at(others[1])
+        assert [one.usable for one in pool.report()] == [True, False, False]
+        nodes[0].trouble = Transient("too many requests", status=429, retry_after_s=3_600.0)
+        pool.look_at(first)
+        clock.now_s += 45
+        pool.look_at(others[0])
+        pool.look_at(others[1])
+        assert [one.usable for one in pool.report()] == [False, True, True]
+        assert pool.head().number == 100
+
     def test_r9_a_lower_head_is_ignored_and_another_endpoint_is_asked(
         self, pool: Pool, nodes: list[Any]
     ) -> None:

@@ -246,7 +246,7 @@ class Pool:
     def report(self) -> tuple[EndpointReport, ...]:
         """Return what is known of every endpoint that is read; from any thread."""
         known = {member.name: member.health for member in self._members}
-        serving = self._serving.name if self._serving else None
+        serving = member.name if (member := self._serving) else None  # read once: it may go
         return endpoint_report.report(known, serving, self._now_s(), self._config.health)
 
     def _ranked(self) -> list[Member]:

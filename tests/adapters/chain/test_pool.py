@@ -558,6 +558,30 @@ class TestQuorum:
         assert len(nodes[1].asked) == before
 
 
+class Vanishing(Pool):
+    """The engine's thread drops who serves between any two looks at it."""
+
+    shown: Any = None
+
+    @property
+    def _serving(self) -> Any:
+        found, self.shown = self.shown, None
+        return found
+
+    @_serving.setter
+    def _serving(self, member: Any) -> None:
+        self.shown = member
+
+
+def test_a_report_from_another_thread_may_meet_a_change_of_who_serves(
+    members: list[Member], clock: Any
+) -> None:
+    pool = Vanishing(members, PoolConfig(), now_s=clock)
+    pool._serving = members[1]
+    assert serving(pool) == "node-1"
+    assert serving(pool) is None
+
+
 class TestSending:
     def sent(self, nodes: list[Any]) -> list[list[str]]:
         return [[p[0] for m, p in node.asked if m == SEND] for node in nodes]

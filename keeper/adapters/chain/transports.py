@@ -1,12 +1,12 @@
 """From the address in the configuration to a transport."""
 
 from collections.abc import Callable, Generator, Iterable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from msgspec import Raw
 
 from keeper.adapters.chain.endpoint import Endpoint
-from keeper.adapters.chain.node_errors import RpcError
+from keeper.adapters.chain.node_errors import Kind, RpcError
 from keeper.adapters.chain.rpc import LARGEST_ANSWER_BYTES, Asked, NodeTransport, Transport
 from keeper.adapters.chain.transport_http import HttpFraming
 from keeper.adapters.chain.transport_ipc import IpcFraming
@@ -14,6 +14,9 @@ from keeper.model.errors import ConfigError, Transient
 from keeper.ports.acting import Work, nothing
 
 T = TypeVar("T")
+
+_OF_THE_NODE: Final = frozenset({Kind.BUSY, Kind.GONE, Kind.UNSUPPORTED, Kind.UNKNOWN})
+"""Errors that another node may not give to the same question: a spent quota above all."""
 
 
 def open_transport(url: str, *, largest_answer_bytes: int = LARGEST_ANSWER_BYTES) -> NodeTransport:
@@ -42,7 +45,7 @@ def open_any(urls: Iterable[str]) -> Transport:
 
 
 class Rotating:
-    """Several nodes, one after another: the next question after a silence goes to the next one.
+    """Several nodes, one after another: after a silence or a refusal the next one is asked.
 
     For what carries no data that is acted on, such as news: blocks of two nodes are mixed.
     """
@@ -76,7 +79,10 @@ class Rotating:
         self, questions: Sequence[Asked], deadline_s: float, meanwhile: Work = nothing
     ) -> list[Raw | RpcError]:
         """See `Transport`."""
-        return self._ask(lambda node: node.batch(questions, deadline_s, meanwhile))
+        answers = self._ask(lambda node: node.batch(questions, deadline_s, meanwhile))
+        if any(isinstance(said, RpcError) and said.kind in _OF_THE_NODE for said in answers):
+            self._turn()
+        return answers
 
     def close(self) -> None:
         """See `Transport`."""
@@ -87,5 +93,12 @@ class Rotating:
         try:
             return question(self._nodes[self._at])
         except Transient:
-            self._at = (self._at + 1) % len(self._nodes)
+            self._turn()
             raise
+        except RpcError as error:
+            if error.kind in _OF_THE_NODE:
+                self._turn()
+            raise
+
+    def _turn(self) -> None:
+        self._at = (self._at + 1) % len(self._nodes)

@@ -2,9 +2,12 @@ from typing import Any
 
 import pytest
 
+from keeper.adapters.chain.node_errors import RpcError
 from keeper.adapters.chain.rpc import NodeTransport
 from keeper.adapters.chain.transports import Rotating, open_any, open_transport
 from keeper.model.errors import ConfigError, Transient
+
+NOBODY = "http://127.0.0.1:1"
 
 
 @pytest.mark.parametrize(
@@ -32,8 +35,7 @@ def test_one_address_is_one_transport_and_nothing_around_it() -> None:
 
 
 def test_after_a_silence_the_next_node_is_asked(http_node: Any) -> None:
-    nobody = "http://127.0.0.1:1"
-    rotating = open_any([nobody, http_node.url])
+    rotating = open_any([NOBODY, http_node.url])
     with pytest.raises(Transient):
         rotating.request("eth_chainId", (), 5.0)
     assert bytes(rotating.request("eth_chainId", (), 5.0)) == b'"0x1"'
@@ -47,4 +49,42 @@ def test_after_a_silence_the_next_node_is_asked(http_node: Any) -> None:
             rotating.request("eth_chainId", (), 5.0)
     assert bytes(rotating.request("eth_chainId", (), 5.0)) == b'"0x1"'
     assert isinstance(rotating, Rotating)
+    rotating.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (-32005, "daily request count exceeded, request rate limited"),
+        (-32601, "the method eth_getLogs does not exist"),
+        (-32000, "header not found"),
+        (-32600, "Must be authenticated!"),
+    ],
+)
+def test_a_refusal_that_is_the_nodes_own_is_no_reason_to_stay_with_it(
+    http_node: Any, code: int, text: str
+) -> None:
+    rotating = open_any([http_node.url, NOBODY])
+    http_node.fails(code, text)
+    with pytest.raises(RpcError):
+        rotating.request("eth_getLogs", (), 5.0)
+    with pytest.raises(Transient):
+        rotating.request("eth_getLogs", (), 5.0)
+    http_node.says_to_batch(lambda said: [refusal(one, code, text) for one in said])
+    rotating.batch([("eth_chainId", ())] * 2, 5.0)
+    with pytest.raises(Transient):
+        rotating.request("eth_chainId", (), 5.0)
+    rotating.close()
+
+
+def refusal(answer: dict[str, Any], code: int, text: str) -> dict[str, Any]:
+    return {"id": answer["id"], "error": {"code": code, "message": text}}
+
+
+def test_an_error_of_the_question_would_be_the_same_at_any_node(http_node: Any) -> None:
+    rotating = open_any([http_node.url, NOBODY])
+    http_node.fails(-32005, "query returned more than 10000 results")
+    with pytest.raises(RpcError):
+        rotating.request("eth_getLogs", (), 5.0)
+    assert bytes(rotating.request("eth_chainId", (), 5.0)) == b'"0x1"'
     rotating.close()

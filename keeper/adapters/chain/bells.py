@@ -84,7 +84,7 @@ class Bells:
 
     def head(self, head: WireHead) -> None:
         """Hear of a block."""
-        if self._again(head.hash) or head.number is None:
+        if head.number is None or (head.hash is not None and self._again(head.hash)):
             return
         self.reached(quantity(head.number), head.hash)
 
@@ -103,7 +103,11 @@ class Bells:
     def log(self, sent: WireLog) -> None:
         """Hear of a log; one that a reorg removed is news too."""
         watches = self._watches.get((sent.address.lower(), (sent.topics or [""])[0].lower()))
-        if not watches or self._again((sent.block_hash, sent.log_index, sent.removed)):
+        if not watches:
+            return
+        # Without a block, as while it is pending, nothing tells one log from another.
+        key = sent.block_hash, sent.log_index, sent.removed
+        if sent.block_hash is not None and self._again(key):
             return
         self.counters.logs += 1
         for watch in watches:

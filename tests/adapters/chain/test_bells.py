@@ -83,6 +83,17 @@ def test_r16_the_same_log_rings_once(rung: Rung) -> None:
     assert found.counters.duplicates == 1
 
 
+def test_logs_and_blocks_that_do_not_say_which_they_are_all_ring(rung: Rung) -> None:
+    found = bells(rung, watch("price"), every=1)
+    for _ in range(2):
+        found.log(sent(block_hash=None, log_index=None))
+    assert rung == ["price", "price"]
+    for number in (1, 2):
+        found.head(WireHead(parent_hash="0x", timestamp="0x1", number=hex(number)))
+    assert rung[2:] == [BLOCK, BLOCK]
+    assert found.counters.duplicates == 0
+
+
 def test_a_removed_log_is_news(rung: Rung) -> None:
     found = bells(rung, watch("price"))
     found.log(sent())

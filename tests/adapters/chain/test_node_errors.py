@@ -10,6 +10,9 @@ HAVE = "address 0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266 have 0 want 1"
     ("code", "text", "kind"),
     [
         (3, "execution reverted: block not found", Kind.REVERTED),
+        (-32000, "Known transaction", Kind.KNOWN),
+        (-32000, "known transaction: 0x12", Kind.KNOWN),
+        (-32000, "unknown transaction type", Kind.UNKNOWN),
         (3, "anything a contract says, such as nonce too low", Kind.REVERTED),
         (-32000, "execution reverted", Kind.REVERTED),
         (-32000, "Execution reverted", Kind.REVERTED),

@@ -22,6 +22,8 @@ from keeper.model.errors import CallReverted, ConfigError, KeeperError, Rejected
 
 _DENIED: Final = frozenset({401, 403})
 _TOO_MANY_REQUESTS: Final = 429
+_OPTIONAL: Final = frozenset({"eth_feeHistory", "web3_clientVersion"})
+"""No decision needs them: a node that does not have them is as good as another."""
 _NEWEST_WEIGHT: Final = 0.2
 """Of the newest sample in a running mean: about the last five count."""
 _UNKNOWN_LATENCY_MS: Final = 1_000.0
@@ -93,14 +95,17 @@ def trouble_of(error: KeeperError) -> Trouble:
         return Trouble.FOREIGN
     if facts.get("status") in _DENIED:
         return Trouble.DENIED
-    return Trouble.LIMITED if _asks_for_patience(facts) else Trouble.SILENT
+    kind = _kind(facts)
+    if kind is Kind.UNSUPPORTED and facts.get("method") in _OPTIONAL:
+        return Trouble.NONE
+    if kind is Kind.BUSY or facts.get("status") == _TOO_MANY_REQUESTS or "retry_after_s" in facts:
+        return Trouble.LIMITED
+    return Trouble.SILENT
 
 
-def _asks_for_patience(facts: Mapping[str, Any]) -> bool:
-    if facts.get("status") == _TOO_MANY_REQUESTS or "retry_after_s" in facts:
-        return True
+def _kind(facts: Mapping[str, Any]) -> Kind | None:
     code = facts.get("code")
-    return isinstance(code, int) and classify(code, str(facts.get("text"))) is Kind.BUSY
+    return classify(code, str(facts.get("text"))) if isinstance(code, int) else None
 
 
 def after_answer(health: Health) -> Health:

@@ -72,10 +72,8 @@ _ROWS: Final = (
     (Kind.TOO_MANY, r"query returned more than"),  # Infura, Alchemy: eth_getLogs
     (Kind.TOO_MANY, r"block range|range (is )?too (wide|large)|exceeds? (the )?range"),  # QuickNode
     (Kind.TOO_MANY, r"logs? .*limited to|query (timeout|exceeds)|response size"),  # Erigon, Alchemy
-    (
-        Kind.KNOWN,
-        r"already known|\bknown transaction|alreadyknown",
-    ),  # geth, Erigon; Besu; Nethermind
+    # geth, Erigon; Besu; Nethermind
+    (Kind.KNOWN, r"already known|\bknown transaction|alreadyknown"),
     (Kind.KNOWN, r"transaction already imported|existing tx with same hash"),  # Anvil; Erigon
     (Kind.NONCE_USED, r"nonce too low|oldnonce|nonce is too low"),  # geth, reth, Anvil; Nethermind
     (Kind.NONCE_AHEAD, r"nonce too high|nonce gap|noncegap|nonce too distant"),  # geth; Nethermind

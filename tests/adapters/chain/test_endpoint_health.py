@@ -33,6 +33,10 @@ def status(code: int, **facts: Any) -> Transient:
     return Transient("the node gave no usable answer", status=code, **facts)
 
 
+def unsupported(method: str) -> Transient:
+    return Transient("refused", code=-32601, text="'the method is not available'", method=method)
+
+
 @pytest.mark.parametrize(
     ("error", "trouble"),
     [
@@ -46,6 +50,8 @@ def status(code: int, **facts: Any) -> Transient:
         (Transient("refused", code=-32005, text="'limit'"), Trouble.LIMITED),
         (Transient("refused", code=-32000, text="'too many requests'"), Trouble.LIMITED),
         (Transient("refused", code=-32000, text="'internal'"), Trouble.SILENT),
+        (unsupported("eth_feeHistory"), Trouble.NONE),
+        (unsupported("eth_call"), Trouble.SILENT),
         (status(401), Trouble.DENIED),
         (status(403), Trouble.DENIED),
         (ConfigError("another chain"), Trouble.FOREIGN),
@@ -109,6 +115,10 @@ def test_c10_an_endpoint_that_lacks_the_anchor_may_still_be_syncing() -> None:
 
 def test_a_revert_says_nothing_against_the_endpoint() -> None:
     assert after(CallReverted("no")) == after()
+
+
+def test_a_method_that_no_decision_needs_may_be_missing() -> None:
+    assert after(*[unsupported("eth_feeHistory")] * 5) == after()
 
 
 def test_the_last_error_is_kept_in_words() -> None:

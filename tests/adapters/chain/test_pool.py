@@ -369,6 +369,25 @@ class TestReading:
         with pytest.raises(BadData):
             pool.client_version()
 
+    def test_a_node_without_a_history_of_fees_is_as_healthy_as_another(
+        self, pool: Pool, nodes: list[Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for node in nodes:
+            answer = node.answer
+
+            def without(method: str, params: Any, *, answer: Any = answer) -> Any:
+                if method == "eth_feeHistory":
+                    raise RpcError(-32601, "the method does not exist", method=method)
+                return answer(method, params)
+
+            monkeypatch.setattr(node, "answer", without)
+        for _ in range(5):
+            pool.head()
+            with pytest.raises(Transient):
+                pool.recent_tip_wei()
+        assert [one.trouble for one in pool.report()] == [""] * 3
+        assert [one.error_rate for one in pool.report()] == [0.0] * 3
+
     def test_questions_are_counted_over_all_connections(self, pool: Pool) -> None:
         pool.head()
         assert pool.tallies["eth_chainId"].requests >= 3

@@ -11,7 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from keeper.adapters.abi import checksum_address, event, function
-from keeper.model.chain import Address, Watch
+from keeper.model.chain import Address, Log, Watch
 from keeper.model.errors import BadData, CallReverted
 from keeper.model.position import Linear, VaultState
 from keeper.ports.reading import Read
@@ -22,9 +22,11 @@ CONVERT_TO_ASSETS = function("erc4626", "convertToAssets")
 BALANCE_OF = function("erc20", "balanceOf")
 DECIMALS = function("erc20", "decimals")
 MOVES = (event("erc4626", "Deposit"), event("erc4626", "Withdraw"))
+TRANSFER = event("erc20", "Transfer")
 
 MAX_DECIMALS = 36
 """Above this a token is taken to be broken rather than exotic."""
+TRANSFER_TOPICS = 3
 
 EMPTY = VaultState(legs=())
 
@@ -74,7 +76,17 @@ class Erc4626:
         return VaultState(legs=(Linear(asset=asset, units=amount / 10**decimals),))
 
     def watch(self) -> tuple[Watch, ...]:
-        return tuple(Watch(address=self._vault, topic=e.topic, name=e.name) for e in MOVES)
+        """Return what moves the share price, and the holder's shares without any deposit."""
+        moves = tuple(Watch(address=self._vault, topic=e.topic, name=e.name) for e in MOVES)
+        if self._holder is None:
+            return moves
+        return (*moves, Watch(self._vault, TRANSFER.topic, TRANSFER.name, self._changes_hands))
+
+    def _changes_hands(self, log: Log) -> bool:
+        if self._holder is None or len(log.topics) != TRANSFER_TOPICS:
+            return True  # what is malformed rings the bell too: the read will judge
+        holder = int(self._holder, 16)
+        return holder in (int.from_bytes(topic) for topic in log.topics[1:])
 
     def _read_underlying(self) -> Read[tuple[Address, int]]:
         ((asset,),) = yield (ASSET(self._vault),)

@@ -13,7 +13,7 @@ from keeper.adapters.vaults.erc4626 import (
     TOTAL_SUPPLY,
     Erc4626,
 )
-from keeper.model.chain import Address, Answer, Call
+from keeper.model.chain import Address, Answer, Call, Log
 from keeper.model.errors import BadData, CallReverted
 from keeper.model.position import Linear, VaultState
 from keeper.testing.conformance.reading import read
@@ -168,6 +168,26 @@ def test_broken_decimals_are_bad_data() -> None:
 def test_deposits_and_withdrawals_of_this_vault_are_watched() -> None:
     watches = Erc4626(Erc4626.Config(address=VAULT)).watch()
     assert [(w.address, w.name) for w in watches] == [(VAULT, "Deposit"), (VAULT, "Withdraw")]
+
+
+def word(address: str) -> bytes:
+    return bytes(12) + bytes.fromhex(address[2:])
+
+
+def test_shares_that_come_to_the_holder_or_leave_are_watched() -> None:
+    vault = Erc4626(Erc4626.Config(address=VAULT, holder=HOLDER))
+    *moves, transfer = vault.watch()
+    assert [(w.address, w.name) for w in moves] == [(VAULT, "Deposit"), (VAULT, "Withdraw")]
+    assert (transfer.address, transfer.name) == (VAULT, "Transfer")
+    assert vault.watch()[-1] == transfer, "or else it would be subscribed to anew at every look"
+
+    def moved(*topics: bytes) -> bool:
+        return transfer.loud(Log(VAULT, (transfer.topic, *topics), bytes(32), 0))
+
+    assert moved(word(HOLDER), word(TOKEN))
+    assert moved(word(TOKEN), word(HOLDER))
+    assert not moved(word(TOKEN), word(VAULT))
+    assert moved(word(TOKEN)), "nobody knows whose it is"
 
 
 @pytest.mark.parametrize(

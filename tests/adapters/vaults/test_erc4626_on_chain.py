@@ -1,10 +1,13 @@
 """Shares of the real vault contract, through deposits, withdrawals and a falling price."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
+from keeper.adapters.chain import shapes
 from keeper.adapters.chain.evm import Evm
 from keeper.adapters.vaults.erc4626 import Erc4626
 from keeper.adapters.vaults.uniswap_v3 import UniswapV3
@@ -169,3 +172,24 @@ def test_the_watched_events_are_those_the_vault_emits(world: World, evm_of: Conn
     logs = world.chain.rpc.call("eth_getLogs", asked)
     topics = [bytes.fromhex(log["topics"][0][2:]) for log in logs]
     assert [watched[t] for t in topics if t in watched] == ["Deposit", "Withdraw"]
+
+
+def test_shares_that_are_given_away_are_heard_by_whoever_holds_them(
+    world: World, evm_of: Connect
+) -> None:
+    evm, alice, bob = evm_of(world), world.accounts.alice.address, world.accounts.bob.address
+    vault, giver = vault_of(world, holder=bob), vault_of(world, holder=alice)
+    stranger = vault_of(world, holder=world.accounts.keeper.address)
+    before, since = weth(evm, world, vault), world.chain.block().number
+    give = bytes.fromhex("a9059cbb") + bytes(12) + bytes.fromhex(bob[2:])
+    shares = world.chain.read(world.vault, "balanceOf(address)", "uint256", alice) // 2
+    world.chain.execute(Tx(alice, world.vault, give + shares.to_bytes(32, "big")))
+    assert weth(evm, world, vault) > before
+    asked = {"fromBlock": hex(since + 1), "toBlock": "latest", "address": world.vault}
+    raw = json.dumps(world.chain.rpc.call("eth_getLogs", asked)).encode()
+    (log,) = [sent.log() for sent in shapes.logs(Raw(raw))]
+    heard = {
+        who: [w.name for w in adapter.watch() if w.topic == log.topics[0] and w.loud(log)]
+        for who, adapter in (("bob", vault), ("alice", giver), ("nobody", stranger))
+    }
+    assert heard == {"bob": ["Transfer"], "alice": ["Transfer"], "nobody": []}

@@ -11,7 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from keeper.adapters.abi import checksum_address, event, function
-from keeper.model.chain import Address, Log, Watch
+from keeper.model.chain import Address, Call, Log, Watch
 from keeper.model.errors import BadData, CallReverted
 from keeper.model.position import Linear, VaultState
 from keeper.ports.reading import Read
@@ -56,7 +56,14 @@ class Erc4626:
         self._holder = None if config.holder is None else checksum_address(config.holder)
         self._counts = config.counts
         self._underlying: tuple[Address, int] | None = None
+        self._ask_supply = TOTAL_SUPPLY(self._vault)
+        self._ask_shares = (
+            self._ask_supply if self._holder is None else BALANCE_OF(self._vault, self._holder)
+        )
+        self._ask_idle: tuple[Call, ...] = ()
         self._last_shares = 0
+        self._ask_value = CONVERT_TO_ASSETS(self._vault, 0)
+        """Of `_last_shares`, once there were any."""
 
     def read(self) -> Read[VaultState]:
         """Read the holding as units of the underlying asset; no shares are no legs.
@@ -68,7 +75,7 @@ class Erc4626:
         """
         asset, decimals = self._underlying or (yield from self._read_underlying())
         if self._counts == "idle":
-            amount = yield from self._read_idle(asset)
+            amount = yield from self._read_idle()
         else:
             amount = yield from self._read_redeemable()
         if amount == 0:
@@ -94,6 +101,9 @@ class Erc4626:
         if decimals > MAX_DECIMALS:
             raise BadData("implausible decimals", asset=asset, decimals=decimals)
         self._underlying = checksum_address(asset), decimals
+        self._ask_idle = (BALANCE_OF(self._underlying[0], self._vault), self._ask_supply)
+        if self._holder is not None:
+            self._ask_idle += (self._ask_shares,)
         return self._underlying
 
     def _read_redeemable(self) -> Read[int]:
@@ -102,37 +112,33 @@ class Erc4626:
         How many shares there are rarely changes: their value is asked for in the same round, and
         asked again only if the count did change.
         """
-        ask_shares = (
-            TOTAL_SUPPLY(self._vault)
-            if self._holder is None
-            else BALANCE_OF(self._vault, self._holder)
-        )
         guess = self._last_shares
         try:
             if guess:
-                (shares,), (amount,) = yield (ask_shares, CONVERT_TO_ASSETS(self._vault, guess))
+                (shares,), (amount,) = yield (self._ask_shares, self._ask_value)
             else:
-                ((shares,),) = yield (ask_shares,)
+                ((shares,),) = yield (self._ask_shares,)
                 amount = 0
         except CallReverted:
             if not guess:
                 raise
             # The old count may be what the vault cannot convert any more.
             guess = 0
-            ((shares,),) = yield (ask_shares,)
+            ((shares,),) = yield (self._ask_shares,)
             amount = 0
         if shares != guess and shares:
-            ((amount,),) = yield (CONVERT_TO_ASSETS(self._vault, shares),)
+            ask_value = CONVERT_TO_ASSETS(self._vault, shares)
+            ((amount,),) = yield (ask_value,)
+            self._ask_value = ask_value
         self._last_shares = shares
         return int(amount) if shares else 0
 
-    def _read_idle(self, asset: Address) -> Read[float]:
+    def _read_idle(self) -> Read[float]:
         """Return the holder's part of the underlying that lies in the vault, in base units."""
-        calls = (BALANCE_OF(asset, self._vault), TOTAL_SUPPLY(self._vault))
         if self._holder is None:
-            (balance,), (supply,) = yield calls
+            (balance,), (supply,) = yield self._ask_idle
             return balance if supply else 0
-        (balance,), (supply,), (shares,) = yield (*calls, BALANCE_OF(self._vault, self._holder))
+        (balance,), (supply,), (shares,) = yield self._ask_idle
         if shares > supply:
             raise BadData("more shares than there are", shares=shares, supply=supply)
         return balance * shares / supply if supply else 0

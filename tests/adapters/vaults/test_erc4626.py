@@ -1,6 +1,7 @@
 """Shares are worth what the vault says they convert to; an unknown is never zero."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 import pytest
@@ -157,6 +158,22 @@ class TestIdleUnderlyingOfTheWholeVault(VaultConformance):
     def test_what_lies_in_a_vault_nobody_owns_is_nobodys_exposure(self) -> None:
         vault = Erc4626(Erc4626.Config(address=VAULT, counts="idle"))
         assert read(Replay(holding(supply=0)), vault) == VaultState(legs=())
+
+
+@pytest.mark.parametrize("holder", [HOLDER, None])
+@pytest.mark.parametrize("counts", ["redeemable", "idle"])
+def test_a_steady_read_asks_what_is_encoded_already(
+    holder: Address | None, counts: Literal["redeemable", "idle"]
+) -> None:
+    vault = Erc4626(Erc4626.Config(address=VAULT, holder=holder, counts=counts))
+    read(Replay(holding()), vault)
+    asked: list[tuple[Call, ...]] = []
+    for _ in range(2):
+        chain = Replay(holding())
+        read(chain, vault)
+        asked += chain.rounds
+    first, second = asked
+    assert [id(call) for call in first] == [id(call) for call in second]
 
 
 def test_broken_decimals_are_bad_data() -> None:

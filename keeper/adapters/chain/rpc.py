@@ -24,6 +24,8 @@ Asked = tuple[str, object]
 """A method and its parameters."""
 
 LARGEST_ANSWER_BYTES: Final = 64 << 20
+_LONGEST_REST: Final = 1_024
+"""Batches that are asked one by one at most, after they failed again and again."""
 OK: Final = 200
 """The HTTP status of an answer; a Unix socket has no other."""
 TOO_MANY_REQUESTS: Final = 429
@@ -169,6 +171,8 @@ class NodeTransport:
         self._waited_before_ns = 0
         self._one_by_one_on = -1
         """Which connection is not trusted with a batch, by its count of `dials`."""
+        self._failures = self._rest = 0
+        """Batches in a row without any answer; those still to be asked one by one because of it."""
         self.dials = 0
 
     def __repr__(self) -> str:
@@ -209,14 +213,23 @@ class NodeTransport:
     def batch(
         self, questions: Sequence[Asked], deadline_s: float, meanwhile: Work = nothing
     ) -> list[Raw | RpcError]:
-        """See `Transport`; a connection that failed at a batch gets no other."""
+        """See `Transport`; a connection that refused a batch gets no other.
+
+        After one without any answer, which may have been any fault, batches rest for a while.
+        """
         deadline = monotonic() + deadline_s
-        if self._one_by_one_on != self.dials:
+        refuses = self._one_by_one_on == self.dials
+        if self._rest:
+            self._rest -= 1
+        elif not refuses:
             answers = self._batch(questions, deadline, meanwhile)
             if answers is not None:
+                self._failures = 0
                 return answers
+            refuses = True
         answers = [self._single(asked, deadline) for asked in questions]
-        self._one_by_one_on = self.dials
+        if refuses:
+            self._one_by_one_on = self.dials
         return answers
 
     def _batch(
@@ -236,7 +249,8 @@ class NodeTransport:
             facts = silence.facts
             if facts["request_left"] and facts.get("status") != TOO_MANY_REQUESTS:
                 # Perhaps it was the batch: or else we would ask the same again for ever.
-                self._one_by_one_on = self.dials + 1
+                self._failures += 1
+                self._rest = min(1 << self._failures, _LONGEST_REST)
             raise
         if told is None:
             return None

@@ -505,6 +505,29 @@ def test_a_batch_in_silence_is_given_up_and_the_next_connection_asks_one_by_one(
     assert node.methods == [ALONE, "eth_chainId", *ALONE]
 
 
+def test_after_a_silence_batches_come_back_later_each_time(node: Any) -> None:
+    """One packet that was lost is no reason to pay three round trips for ever."""
+    transport = named(node)
+    for rest in (2, 4):
+        node.falls_silent()
+        with pytest.raises(Transient, match="deadline"):
+            ask_batch(transport, deadline_s=0.2)
+        node.requests.clear()
+        for _ in range(rest):
+            assert ask_batch(transport) == ANSWERS
+        assert node.methods == ALONE * rest
+    node.requests.clear()
+    assert ask_batch(transport) == ANSWERS
+    assert node.methods == [ALONE]
+    node.falls_silent()
+    with pytest.raises(Transient, match="deadline"):
+        ask_batch(transport, deadline_s=0.2)
+    node.requests.clear()
+    for _ in range(3):
+        assert ask_batch(transport) == ANSWERS
+    assert node.methods == [*ALONE, *ALONE, ALONE], "an answer ends the count"
+
+
 def test_a_node_that_was_not_reached_has_not_refused_a_batch(ipc_node: Any) -> None:
     transport, path = named(ipc_node), Path(ipc_node.url)
     away = path.rename(path.with_name("away.ipc"))

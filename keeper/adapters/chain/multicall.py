@@ -32,6 +32,10 @@ _BULK: Final = 100
 """From so many calls on, a program of our own beats Multicall3."""
 _LONGEST_REST: Final = 1_024
 """Rounds for which it is left alone at most, after it failed again and again."""
+_LONGEST_CARE: Final = 64
+"""Rounds that ask in smaller parts at most, after the node's gas cap was met again and again."""
+_KEPT: Final = 3
+"""Rounds that are kept prepared: a tick asks the reads' calls, and some of its own beside."""
 _MANY: Final = 16
 """From so many equal calls on, reading their answers column by column is faster."""
 
@@ -58,11 +62,12 @@ def _split(calls: list[Call], chunk: int) -> list[_Part]:
 
 
 class _Asked:
-    """What a round asks, prepared once: a steady round asks the same as the one before."""
+    """What a round asks, prepared once: a steady round asks the same as an earlier one."""
 
     def __init__(self, calls: tuple[Call, ...], chunk: int) -> None:
         places: dict[Call, int] = {}
         self.calls = calls
+        self.chunk = chunk
         self.places = [places.setdefault(call, len(places)) for call in calls]
         """Of each call's answer among those of the distinct ones."""
         self.parts = _split(list(places), chunk)
@@ -87,7 +92,11 @@ class Multicall:
         self._chunk = chunk
         self._lent = lent
         self._failures = self._rest = 0
-        self._asked = _Asked((), chunk)
+        self._caps = self._care = 0
+        """Times in a row that a whole chunk met the gas cap; rounds still to be asked with care."""
+        self._worked = chunk
+        """The largest part that the node had the gas for, then."""
+        self._kept: list[_Asked] = []
 
     def answer(self, calls: tuple[Call, ...], at: BlockRef) -> tuple[_Found, ...]:
         """Return one answer per call, in order; see `Chain.answer`.
@@ -95,13 +104,25 @@ class Multicall:
         An empty answer to a call that should return something is an error too: an address without
         code "succeeds" with nothing. So is an answer that does not fit the declared types.
         """
-        if calls != self._asked.calls:
-            self._asked = _Asked(calls, self._chunk)
-        asked = self._asked
-        found = self._in_bulk(asked, at) or self._ask(asked.parts, at)
+        asked = self._prepared(calls)
+        found = self._in_bulk(asked, at) or self._ordinarily(asked, at)
         if len(found) == len(calls):
             return tuple(found)
         return tuple(found[place] for place in asked.places)
+
+    def _prepared(self, calls: tuple[Call, ...]) -> _Asked:
+        chunk = self._chunk
+        if self._care and len(calls) > self._worked:
+            self._care -= 1
+            chunk = self._worked
+        kept = self._kept
+        for place, asked in enumerate(kept):
+            if asked.chunk == chunk and asked.calls == calls:
+                if place:
+                    kept.insert(0, kept.pop(place))
+                return asked
+        self._kept = [_Asked(calls, chunk), *kept[: _KEPT - 1]]
+        return self._kept[0]
 
     def _in_bulk(self, asked: _Asked, at: BlockRef) -> list[_Found] | None:
         """Return all answers, or None to have them asked for the ordinary way."""
@@ -122,10 +143,23 @@ class Multicall:
         self._failures = 0
         return found
 
-    def _ask(self, parts: list[_Part], at: BlockRef) -> list[_Found]:
+    def _ordinarily(self, asked: _Asked, at: BlockRef) -> list[_Found]:
+        """Return all answers; remember how large the parts may be for the node's gas cap."""
+        found, worked = self._ask(asked.parts, at)
+        size = len(asked.parts[0].calls) if asked.parts else 0
+        if 1 < worked < size:
+            self._worked = worked
+            self._caps += 1
+            self._care = min(1 << self._caps, _LONGEST_CARE)
+        elif worked > self._worked:
+            self._caps = self._care = 0
+        return found
+
+    def _ask(self, parts: list[_Part], at: BlockRef) -> tuple[list[_Found], int]:
+        """Return all answers, and the size of the parts in which they came."""
         size = len(parts[0].calls) if parts else 0
         if size <= 1:
-            return [self._alone(call, at) for part in parts for call in part.calls]
+            return [self._alone(call, at) for part in parts for call in part.calls], size
         found: list[_Found] = []
         silent: list[Call] = []
         places: list[int] = []
@@ -142,10 +176,10 @@ class Multicall:
             calls = [call for part in parts for call in part.calls]
             return self._ask(_split(calls, (size + 1) // 2), at)
         # A call that failed without a word may only have had no gas left after its neighbours.
-        again = self._ask(_split(silent, max(1, size // 4)), at)
+        again, _ = self._ask(_split(silent, max(1, size // 4)), at)
         for place, one in zip(places, again, strict=True):
             found[place] = one
-        return found
+        return found, size
 
     def _results(self, data: bytes, part: list[Call]) -> list[tuple[bool, bytes]]:
         if not data:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 import pytest
 from eth_abi.abi import decode, encode
 
+from keeper.adapters.chain import multicall as module
+from keeper.adapters.chain.codec import encode_aggregate3
 from keeper.adapters.chain.layout import checksum
 from keeper.adapters.chain.multicall import MULTICALL3, Multicall
 from keeper.model.chain import Address, BlockRef, Call
@@ -163,6 +165,77 @@ def test_calls_that_only_lacked_gas_are_asked_again_in_smaller_parts(contracts: 
 def test_a_request_that_ran_out_of_gas_as_a_whole_is_halved(contracts: Contracts) -> None:
     contracts.gas = 3
     assert contracts.answer(*map(call, range(20))) == list(range(20))
+
+
+def test_a_size_that_the_node_has_the_gas_for_is_remembered_and_now_and_then_more_is_tried(
+    contracts: Contracts,
+) -> None:
+    multicall, asked = Multicall(contracts.eth_calls, MULTICALL3, 500), tuple(map(call, range(20)))
+    contracts.gas = 3
+    tried = []
+    for number in range(200):
+        contracts.requests.clear()
+        assert multicall.answer(asked, AT) == tuple((n,) for n in range(20))
+        if contracts.requests[0] == 20:
+            tried.append(number)
+        else:
+            assert contracts.requests[:2] == [10, 10]
+    assert tried == [0, 3, 8, 17, 34, 67, 132, 197]
+    contracts.gas = 10_000
+    asked_whole = 0
+    for _ in range(70):
+        contracts.requests.clear()
+        multicall.answer(asked, AT)
+        asked_whole += contracts.requests == [20]
+    assert asked_whole >= 6, "a node that has the gas again is asked as before"
+
+
+def test_small_rounds_between_tell_nothing_of_the_gas_cap(contracts: Contracts) -> None:
+    multicall, asked = Multicall(contracts.eth_calls, MULTICALL3, 500), tuple(map(call, range(20)))
+    contracts.gas = 3
+    for _ in range(40):
+        multicall.answer(asked, AT)
+        multicall.answer(asked[:2], AT)
+    assert contracts.requests.count(20) == 5  # the rounds 0, 3, 8, 17, 34
+
+
+def test_one_call_that_eats_all_gas_is_no_reason_to_ask_the_others_alone(
+    contracts: Contracts,
+) -> None:
+    multicall, asked = Multicall(contracts.eth_calls, MULTICALL3, 500), tuple(map(call, range(20)))
+    answers = contracts.behaves
+
+    def behaves(to: Address, data: bytes) -> tuple[bool, bytes]:
+        if data == call(7).data:
+            raise CallReverted("out of gas")
+        return answers(to, data)
+
+    contracts.behaves = behaves
+    found = multicall.answer(asked, AT)
+    assert [n for n, one in enumerate(found) if isinstance(one, CallReverted)] == [7]
+    contracts.behaves = answers
+    contracts.requests.clear()
+    assert multicall.answer(asked, AT) == tuple((n,) for n in range(20))
+    assert contracts.requests == [20]
+
+
+def test_the_last_few_different_rounds_stay_prepared(
+    contracts: Contracts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared: list[int] = []
+
+    def counted(calls: Iterable[tuple[Address, bytes]]) -> bytes:
+        listed = list(calls)
+        prepared.append(len(listed))
+        return encode_aggregate3(listed)
+
+    monkeypatch.setattr(module, "encode_aggregate3", counted)
+    multicall = Multicall(contracts.eth_calls, MULTICALL3, 500)
+    rounds = [tuple(map(call, range(count))) for count in (20, 5, 9)]
+    for _ in range(4):
+        for asked in rounds:
+            assert len(multicall.answer(asked, AT)) == len(asked)
+    assert prepared == [20, 5, 9]
 
 
 def test_one_odd_answer_among_many_fails_alone(contracts: Contracts) -> None:

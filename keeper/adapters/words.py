@@ -38,6 +38,9 @@ class _Checksums(dict[bytes, Address]):
 
 _CHECKSUMS: Final = _Checksums()
 
+checksum: Final[Callable[[bytes], Address]] = _CHECKSUMS.__getitem__
+"""Twenty bytes to their EIP-55 spelling, unchecked and in no time: what is read is full of them."""
+
 
 def checksum_address(text: str | bytes) -> Address:
     """Return the EIP-55 spelling of an address given as twenty bytes or as 0x and 40 digits.

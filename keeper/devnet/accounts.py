@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from keeper.devnet.anvil import TEST_CHAIN_IDS
+from keeper.adapters.local_key import TEST_CHAIN_IDS
 from keeper.model.chain import Address
 from keeper.model.errors import ConfigError
 

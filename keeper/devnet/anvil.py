@@ -22,9 +22,7 @@ from keeper.devnet.tools import anvil_path
 from keeper.model.errors import ConfigError, Transient
 
 CHAIN_ID: Final = 31337
-"""Anvil's own; the test keys are refused on any chain that is not one of `TEST_CHAIN_IDS`."""
-
-TEST_CHAIN_IDS: Final = frozenset({CHAIN_ID, 1337})
+"""Anvil's own."""
 
 _START_S: Final = 20.0
 _PROBE_S: Final = 0.005

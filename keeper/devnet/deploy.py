@@ -6,8 +6,9 @@ from typing import Final
 from eth_hash.auto import keccak
 from msgspec import Struct
 
+from keeper.adapters.words import checksum
 from keeper.devnet.artifacts import creation_code
-from keeper.devnet.calldata import checksummed, encode_types
+from keeper.devnet.calldata import encode_types
 from keeper.devnet.chain import Tx
 from keeper.model.chain import Address
 
@@ -39,7 +40,7 @@ def plan(
     digest = keccak(code)
     while True:
         word = salt.to_bytes(32)
-        address = checksummed(keccak(b"\xff" + bytes.fromhex(FACTORY[2:]) + word + digest)[12:])
+        address = checksum(keccak(b"\xff" + bytes.fromhex(FACTORY[2:]) + word + digest)[12:])
         if accept(address):
             return Deployment(address, Tx(sender, FACTORY, word + code, label=f"deploy {name}"))
         salt += 1

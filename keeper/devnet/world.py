@@ -12,8 +12,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from keeper.adapters.local_key import TEST_CHAIN_IDS
 from keeper.devnet.accounts import Accounts, published_accounts
-from keeper.devnet.anvil import TEST_CHAIN_IDS, Node, Options, start_anvil
+from keeper.devnet.anvil import Node, Options, start_anvil
 from keeper.devnet.chain import Chain, Tx
 from keeper.devnet.deploy import plan
 from keeper.devnet.worlds import chainlink, erc4626, multicall3, perp_v2, tokens, uniswap_v3

@@ -14,7 +14,8 @@ from eth_abi.abi import is_encodable_type
 from eth_abi.exceptions import ABITypeError, DecodingError, InsufficientDataBytes, ParseError
 from eth_abi.grammar import ABIType, BasicType, TupleType, normalize, parse
 
-from keeper.adapters.chain.layout import WORD, Layout, NotFixed, checksum
+from keeper.adapters.chain.layout import WORD, Layout, NotFixed
+from keeper.adapters.words import checksum
 from keeper.model.chain import Address, Answer
 from keeper.model.errors import BadData
 

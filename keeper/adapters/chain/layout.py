@@ -5,32 +5,19 @@ word that `struct` cannot finish. Many records of one kind are read column by co
 """
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from struct import Struct
 from typing import Any, Final, cast
 
 from eth_abi.grammar import ABIType, BasicType, TupleType
-from eth_hash.auto import keccak
 
-from keeper.model.chain import Address, Answer
+from keeper.adapters.words import checksum
+from keeper.model.chain import Answer
 from keeper.model.errors import BadData
 
 WORD: Final = 32
 _WORD_BITS: Final = 256
 _MACHINE_BITS: Final = 64
-_CACHED_ADDRESSES: Final = 1 << 16
-
-
-@lru_cache(_CACHED_ADDRESSES)
-def checksum(raw: bytes) -> Address:
-    """Return 20 bytes as an EIP-55 address; cached, because hashing one costs ten decodings."""
-    digits = raw.hex()
-    nibbles = keccak(digits.encode("ascii")).hex()
-    letters = (
-        digit.upper() if nibble >= "8" else digit
-        for digit, nibble in zip(digits, nibbles, strict=False)
-    )
-    return Address("0x" + "".join(letters))
 
 
 class NotFixed(Exception):

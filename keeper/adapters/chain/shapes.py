@@ -11,7 +11,7 @@ import msgspec
 from eth_hash.auto import keccak
 from msgspec import Raw, Struct
 
-from keeper.adapters.chain.layout import checksum
+from keeper.adapters.words import checksum
 from keeper.model.chain import Address, BlockRef, Log, Receipt
 from keeper.model.errors import BadData
 from keeper.ports.acting import Standing

@@ -1,12 +1,9 @@
 """Multicall3, put where it stands on every public chain."""
 
-from typing import Final
-
+from keeper.adapters.chain.multicall import MULTICALL3
 from keeper.devnet.artifacts import multicall3_creation_code
 from keeper.devnet.chain import Chain
 from keeper.model.chain import Address
-
-MULTICALL3: Final = Address("0xcA11bde05977b3631167028862bE2a173976CA11")
 
 
 def deploy(chain: Chain) -> Address:

@@ -9,7 +9,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from keeper.devnet.calldata import checksummed, encode
+from keeper.adapters.words import checksum_address
+from keeper.devnet.calldata import encode
 from keeper.devnet.chain import Chain, Tx
 from keeper.devnet.deploy import Deployment, plan
 from keeper.devnet.pricing import sqrt_x96, tick_at
@@ -114,7 +115,7 @@ def _create_pool(
     create = encode("createPool(address,address,uint24)", *pair)
     chain.execute(Tx(deployer, factory, create, label="create perp pool"))
     found = chain.read(factory, "getPool(address,address,uint24)", "address", *pair)
-    pool = checksummed(found)
+    pool = checksum_address(found)
     chain.execute(
         Tx(deployer, pool, encode("initialize(uint160)", pool_sqrt_x96(market.price))),
         Tx(deployer, pool, encode("increaseObservationCardinalityNext(uint16)", OBSERVATIONS)),

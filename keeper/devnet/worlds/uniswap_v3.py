@@ -4,7 +4,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from keeper.devnet.calldata import checksummed, encode
+from keeper.adapters.words import checksum_address
+from keeper.devnet.calldata import encode
 from keeper.devnet.chain import Chain, Tx
 from keeper.devnet.deploy import plan
 from keeper.devnet.pricing import sqrt_x96, tick_at
@@ -89,7 +90,7 @@ def deploy(chain: Chain, deployer: Address, tokens: Tokens, price: float) -> Uni
         position_manager=manager.address,
         swap_router=router.address,
         quoter=quoter.address,
-        pool=checksummed(pool),
+        pool=checksum_address(pool),
         fee=FEE,
         tokens=tokens,
     )

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from keeper.adapters.chain.bells import BLOCK, Bells
-from keeper.adapters.chain.layout import checksum
 from keeper.adapters.chain.read_ahead import Named
 from keeper.adapters.chain.shapes import WireHead, WireLog
+from keeper.adapters.words import checksum
 from keeper.model.chain import Log, Watch
 from keeper.model.errors import BadData
 

@@ -18,7 +18,7 @@ from keeper.adapters.chain.codec import (
     decoder,
     encode_aggregate3,
 )
-from keeper.adapters.chain.layout import checksum
+from keeper.adapters.words import checksum
 from keeper.model.errors import BadData
 
 BITS = st.integers(1, 32).map(lambda n: 8 * n)

@@ -11,7 +11,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 
 from keeper.adapters.chain.bells import BLOCK, MISSED
 from keeper.adapters.chain.feed import Feed, FeedConfig
-from keeper.adapters.chain.layout import checksum
+from keeper.adapters.words import checksum
 from keeper.model.chain import Watch
 from keeper.model.errors import ConfigError
 

@@ -6,10 +6,10 @@ import pytest
 
 from keeper.adapters.chain import gather
 from keeper.adapters.chain.evm import Evm, EvmConfig
-from keeper.adapters.chain.layout import checksum
 from keeper.adapters.chain.metered import Metered
 from keeper.adapters.chain.transports import open_transport
 from keeper.adapters.uniswap_v3_plan import POSITIONS, TICKS
+from keeper.adapters.words import checksum
 from keeper.devnet.world import World
 from keeper.model.chain import Address, Call, ChainId
 from keeper.model.errors import BadData, CallReverted

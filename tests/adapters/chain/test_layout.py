@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keeper.adapters.chain.codec import decode, decode_all
-from keeper.adapters.chain.layout import checksum
+from keeper.adapters.words import checksum
 from keeper.model.errors import BadData
 
 

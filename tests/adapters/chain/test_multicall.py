@@ -8,8 +8,8 @@ from eth_abi.abi import decode, encode
 
 from keeper.adapters.chain import multicall as module
 from keeper.adapters.chain.codec import encode_aggregate3
-from keeper.adapters.chain.layout import checksum
 from keeper.adapters.chain.multicall import MULTICALL3, Multicall
+from keeper.adapters.words import checksum
 from keeper.model.chain import Address, BlockRef, Call
 from keeper.model.errors import BadData, CallReverted, Transient
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from keeper.adapters.chain.bells import BLOCK, MISSED
-from keeper.adapters.chain.layout import checksum
 from keeper.adapters.chain.poller import Poller, PollerConfig
+from keeper.adapters.words import checksum
 from keeper.model.chain import Watch
 
 FEED = checksum(b"\x0f" * 20)

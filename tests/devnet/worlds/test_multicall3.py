@@ -1,8 +1,8 @@
 import pytest
 
+from keeper.adapters.chain.multicall import MULTICALL3
 from keeper.devnet.calldata import encode
 from keeper.devnet.world import World
-from keeper.devnet.worlds.multicall3 import MULTICALL3
 
 pytestmark = pytest.mark.anvil
 

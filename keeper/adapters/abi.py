@@ -57,17 +57,6 @@ class Function:
         """
         return self.selector + self._encode(args)
 
-    def decode_call(self, data: bytes) -> Answer:
-        """Return the arguments inside *data*, which starts with this selector.
-
-        Raises:
-            BadData: It is the data of another function, or malformed.
-
-        """
-        if data[:4] != self.selector:
-            raise BadData("this is not a call of it", function=self.signature, got=data[:4].hex())
-        return _decoder(self.inputs)(data[4:])
-
     def decode_result(self, data: bytes) -> Answer:
         """Return the values a call returned.
 
@@ -139,7 +128,7 @@ def function(abi: str, name: str) -> Function:
 
 @cache
 def error(abi: str, name: str) -> Function:
-    """Return custom error *name* of `abis/<abi>.json`: `selector` and `decode_call` serve.
+    """Return custom error *name* of `abis/<abi>.json`, for its `selector`.
 
     Raises:
         LookupError: The ABI has no such error, or several.

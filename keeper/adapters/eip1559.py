@@ -45,12 +45,6 @@ def curve() -> Any:
         ) from None
 
 
-def sign(tx: UnsignedTx, key: Any) -> SignedTx:
-    """Return *tx* signed by *key*, a `coincurve.PrivateKey`."""
-    fields = encode(tx)
-    return assemble(fields, key.sign_recoverable(digest(fields), hasher=None))
-
-
 def encode(tx: UnsignedTx) -> bytes:
     """Return the encoded fields of *tx*, access list included, without the list's prefix."""
     message = tx.message

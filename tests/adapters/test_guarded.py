@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from keeper.adapters.abi import error
+from keeper.adapters.chain.codec import decode
 from keeper.adapters.guarded import (
     EXECUTE,
     MEANINGS,
@@ -136,7 +137,8 @@ def test_an_order_carries_the_count_and_the_intent(guarded: Guarded) -> None:
     intent = replace(an_intent(), sequence=41)
     message = guarded.prepare(intent)
     assert (message.to, message.value_wei) == (GUARD, 0)
-    expected, intent_id, target, data = EXECUTE.decode_call(message.data)
+    assert message.data.startswith(EXECUTE.selector)
+    expected, intent_id, target, data = decode(EXECUTE.inputs, message.data[4:])
     assert (expected, target, data) == (41, HOUSE, b"order eth")
     assert intent_id == bytes.fromhex(intent.id).rjust(32, b"\0")
     # Of what the guard is given it may hand on 63/64.

@@ -15,6 +15,8 @@ from keeper.testing.faultproxy.transaction import NotATransaction, Transaction, 
 SENDS: Final = frozenset({"eth_sendRawTransaction", "eth_sendRawTransactionSync"})
 LONGEST: Final = 100_000
 """Older entries are forgotten: a soak lasts days."""
+_LONGEST_TEXT: Final = 256
+_LONGEST_LIST: Final = 16
 
 
 class Entry(Struct, kw_only=True):
@@ -23,6 +25,7 @@ class Entry(Struct, kw_only=True):
     number: int
     method: str
     params: Any
+    """Whole for a send; else long texts and lists are cut, and end in `…`."""
     id: Any
     transport: Literal["http", "ws"]
     in_batch: bool
@@ -69,7 +72,7 @@ class Journal:
         entry = Entry(
             number=self._number,
             method=call.method,
-            params=call.params,
+            params=call.params if call.method in SENDS else _shortened(call.params),
             id=call.id,
             transport=transport,
             in_batch=in_batch,
@@ -107,6 +110,21 @@ class Journal:
     def clear(self) -> None:
         """Forget everything."""
         self._entries.clear()
+
+
+def _shortened(value: Any) -> Any:
+    """Return what tells one call from another: a hundred thousand whole ones fill the memory."""
+    match value:
+        case str() if len(value) > _LONGEST_TEXT:
+            return value[:_LONGEST_TEXT] + "…"
+        case list() if len(value) > _LONGEST_LIST:
+            return [*map(_shortened, value[:_LONGEST_LIST]), "…"]
+        case list():
+            return [*map(_shortened, value)]
+        case dict():
+            return {name: _shortened(said) for name, said in value.items()}
+        case _:
+            return value
 
 
 def _transaction(entry: Entry) -> Transaction | None:

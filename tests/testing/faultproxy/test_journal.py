@@ -69,6 +69,18 @@ def test_a_long_soak_forgets_its_beginning() -> None:
     assert kept.entries() == []
 
 
+def test_of_long_params_the_beginning_is_kept_and_all_of_a_send() -> None:
+    kept, _ = journal()
+    bulk = [{"to": "0xaa", "data": "0x" + "ab" * 50_000}, "latest", ["0x01"] * 5_000]
+    entry = kept.open(Call("eth_call", bulk), "http", [], in_batch=False)
+    assert entry.params[0]["to"] == "0xaa"
+    assert entry.params[0]["data"] == "0x" + "ab" * 127 + "…"
+    assert entry.params[1:] == ["latest", [*["0x01"] * 16, "…"]]
+    assert len(bulk[2]) == 5_000, "what the node is asked is another matter"
+    send = kept.open(Call("eth_sendRawTransaction", bulk), "http", [], in_batch=False)
+    assert send.params == bulk
+
+
 def test_a_verdict_says_what_the_client_was_told() -> None:
     assert verdict(result(1, None)) == "result"
     assert verdict(failure(1, -32005, "limit")) == "error -32005 limit"

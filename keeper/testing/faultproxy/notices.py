@@ -48,11 +48,17 @@ class Notices:
             if isinstance(strike.fault, Latency)
         )
         shown = self._shown(faults, notice)
-        if any(isinstance(fault, Reorder) for fault in faults):
+        if self._holds_back(faults):
             self._held += shown
             return wait_s, []
         late, self._held = self._held, []
         return wait_s, shown + late
+
+    def _holds_back(self, faults: list[Fault]) -> bool:
+        reorders = [fault for fault in faults if isinstance(fault, Reorder)]
+        if any(fault.times is None and fault.probability == 1 for fault in reorders):
+            return not self._held  # each second one: or else nothing would ever be told
+        return bool(reorders)
 
     def _shown(self, faults: list[Fault], notice: Notice) -> list[Notice]:
         # First what the node says, then what becomes of it on the way.

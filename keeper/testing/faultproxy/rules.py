@@ -183,7 +183,10 @@ class UpstreamCall(Rule, frozen=True, tag="upstream_call"):
 
 
 class Reorder(Rule, frozen=True, tag="reorder"):
-    """A notification is held back until the one after it has been told."""
+    """A notification is held back until the one after it has been told.
+
+    If it always strikes, each two of them change places.
+    """
 
 
 class Removed(Rule, frozen=True, tag="removed"):

@@ -37,6 +37,8 @@ def told(fault: Fault, heads: list[Any], kind: str = "newHeads") -> list[Any]:
         (Duplicate(method="@*", n=3, times=1), [1, 1, 1, 2, 3]),
         (Reorder(method="@newHeads", times=1), [2, 1, 3]),
         (Reorder(method="@newHeads", times=2), [3, 1, 2]),
+        (Reorder(method="@newHeads"), [2, 1]),
+        (Reorder(method="@newHeads", after=1), [1, 3, 2]),
         (Stale(method="@newHeads", lag=2), [1]),
         (Mutate(method="@newHeads", value=0), [0, 0, 0]),
         (Drop(method="@logs"), [1, 2, 3]),
@@ -81,6 +83,10 @@ def test_latency_is_asked_for_and_not_slept_here() -> None:
 def test_params_choose_among_notifications_by_what_they_are_about() -> None:
     fault = Drop(method="@logs", params={"0.address": "0xAA"})
     assert told(fault, [{"address": "0xaa"}, {"address": "0xbb"}], "logs") == [{"address": "0xbb"}]
+
+
+def test_a_reordering_without_an_end_lets_pairs_change_places() -> None:
+    assert told(Reorder(method="@newHeads"), [1, 2, 3, 4, 5]) == [2, 1, 4, 3]
 
 
 @given(st.lists(st.integers(), max_size=30), st.integers(0, 1_000))

@@ -177,6 +177,11 @@ def banned(health: Health, reason: str, until_s: float | None = None) -> Health:
     return replace(health, ban=Ban(reason, until_s))
 
 
+def outvoted(health: Health) -> Health:
+    """Return the health of an endpoint that shows another past than the majority."""
+    return banned(health, "it has another history of this chain than the others")
+
+
 def is_banned(health: Health, now_s: float) -> bool:
     """Return whether neither questions nor transactions may go there."""
     ban = health.ban

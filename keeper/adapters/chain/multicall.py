@@ -12,6 +12,7 @@ from keeper.adapters.chain.codec import (
     decoder,
     encode_aggregate3,
 )
+from keeper.adapters.chain.rest import Rest
 from keeper.model.chain import Address, Answer, BlockRef, Call
 from keeper.model.errors import BadData, CallReverted, KeeperError
 
@@ -91,9 +92,9 @@ class Multicall:
         self._contract = contract
         self._chunk = chunk
         self._lent = lent
-        self._failures = self._rest = 0
-        self._caps = self._care = 0
-        """Times in a row that a whole chunk met the gas cap; rounds still to be asked with care."""
+        self._bulk = Rest(_LONGEST_REST)
+        self._whole = Rest(_LONGEST_CARE)
+        """Chunks as large as they may be, after one met the gas cap."""
         self._worked = chunk
         """The largest part that the node had the gas for, then."""
         self._kept: list[_Asked] = []
@@ -112,8 +113,7 @@ class Multicall:
 
     def _prepared(self, calls: tuple[Call, ...]) -> _Asked:
         chunk = self._chunk
-        if self._care and len(calls) > self._worked:
-            self._care -= 1
+        if len(calls) > self._worked and self._whole.spares():
             chunk = self._worked
         kept = self._kept
         for place, asked in enumerate(kept):
@@ -128,8 +128,7 @@ class Multicall:
         """Return all answers, or None to have them asked for the ordinary way."""
         if self._lent is None or not asked.bulk:
             return None
-        if self._rest:
-            self._rest -= 1
+        if self._bulk.spares():
             return None
         found: list[_Found] = []
         try:
@@ -137,10 +136,9 @@ class Multicall:
             for data, (_, groups) in zip(answers, asked.bulk, strict=True):
                 found += gather.unpack(data, groups)
         except KeeperError:  # one call that fails is enough; the ordinary way says what it was
-            self._failures += 1
-            self._rest = min(1 << self._failures, _LONGEST_REST)
+            self._bulk.failed()
             return None
-        self._failures = 0
+        self._bulk.worked()
         return found
 
     def _ordinarily(self, asked: _Asked, at: BlockRef) -> list[_Found]:
@@ -149,10 +147,9 @@ class Multicall:
         size = len(asked.parts[0].calls) if asked.parts else 0
         if 1 < worked < size:
             self._worked = worked
-            self._caps += 1
-            self._care = min(1 << self._caps, _LONGEST_CARE)
+            self._whole.failed()
         elif worked > self._worked:
-            self._caps = self._care = 0
+            self._whole.worked()
         return found
 
     def _ask(self, parts: list[_Part], at: BlockRef) -> tuple[list[_Found], int]:

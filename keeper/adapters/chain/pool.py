@@ -19,7 +19,7 @@ from keeper.adapters.chain import chain_view, endpoint_health, endpoint_report, 
 from keeper.adapters.chain.anchor import Anchor, agreed, anchor_height, is_due
 from keeper.adapters.chain.broadcast import broadcast
 from keeper.adapters.chain.chain_view import ChainView, NonceSeen
-from keeper.adapters.chain.endpoint_health import Health, HealthPolicy
+from keeper.adapters.chain.endpoint_health import HealthPolicy
 from keeper.adapters.chain.endpoint_report import EndpointReport
 from keeper.adapters.chain.evm import Evm
 from keeper.adapters.chain.member import Clock, Member
@@ -337,7 +337,7 @@ class Pool:
         for member in self._members:
             member.expect(self._anchor)
             if votes.get(member.name, self._anchor.hash) != self._anchor.hash:
-                member.note(_has_another_past)
+                member.note(endpoint_health.outvoted)
 
     def _heads_of_voters(self) -> dict[Member, int]:
         voters = self._members if self._anchor is None else self._ranked()
@@ -381,10 +381,6 @@ class Pool:
         except (BadData, ConfigError, Transient) as trouble:  # noted in its health
             return trouble
         return None
-
-
-def _has_another_past(health: Health) -> Health:
-    return endpoint_health.banned(health, "it has another history of this chain than the others")
 
 
 def _hash_at(member: Member, number: int) -> str | None:

@@ -14,6 +14,7 @@ from msgspec import Raw, Struct
 
 from keeper.adapters.chain.endpoint import Endpoint
 from keeper.adapters.chain.node_errors import Kind, RpcError, classify
+from keeper.adapters.chain.rest import Rest
 from keeper.adapters.chain.wire import Wire
 from keeper.model.errors import Transient
 from keeper.ports.acting import Work, nothing
@@ -171,8 +172,7 @@ class NodeTransport:
         self._waited_before_ns = 0
         self._one_by_one_on = -1
         """Which connection is not trusted with a batch, by its count of `dials`."""
-        self._failures = self._rest = 0
-        """Batches in a row without any answer; those still to be asked one by one because of it."""
+        self._batches = Rest(_LONGEST_REST)
         self.dials = 0
 
     def __repr__(self) -> str:
@@ -219,12 +219,10 @@ class NodeTransport:
         """
         deadline = monotonic() + deadline_s
         refuses = self._one_by_one_on == self.dials
-        if self._rest:
-            self._rest -= 1
-        elif not refuses:
+        if not self._batches.spares() and not refuses:
             answers = self._batch(questions, deadline, meanwhile)
             if answers is not None:
-                self._failures = 0
+                self._batches.worked()
                 return answers
             refuses = True
         answers = [self._single(asked, deadline) for asked in questions]
@@ -249,8 +247,7 @@ class NodeTransport:
             facts = silence.facts
             if facts["request_left"] and facts.get("status") != TOO_MANY_REQUESTS:
                 # Perhaps it was the batch: or else we would ask the same again for ever.
-                self._failures += 1
-                self._rest = min(1 << self._failures, _LONGEST_REST)
+                self._batches.failed()
             raise
         if told is None:
             return None

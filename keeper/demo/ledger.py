@@ -4,8 +4,8 @@ from keeper.adapters.abi import event
 from keeper.demo.summary import Books
 from keeper.devnet.world import World
 from keeper.model.chain import Address
-from keeper.model.events import Decided, Event, Settled, Signed
-from keeper.model.flow import Band
+from keeper.model.events import Decided, Event, Sent, Settled, Signed
+from keeper.model.flow import Band, Rebalance
 from keeper.ports.acting import Journal
 
 POSITION_CHANGED = event("perp_v2", "PositionChanged")
@@ -25,6 +25,8 @@ class Ledger:
         self.gas_units = 0
         self.band = Band(0.0, 0.0)
         self.said = ""
+        self.is_acting = False
+        """Whether a trade was decided and is not on its way yet."""
         self.block: int | None = None
         """Number of the block of the last decision; None if it could not be read."""
 
@@ -32,6 +34,7 @@ class Ledger:
         """Take note."""
         match event:
             case Decided(decision=decision):
+                self.is_acting = isinstance(decision, Rebalance)
                 self.block = decision.why.block.number if decision.why is not None else None
                 self.ticks += 1
                 self.said = getattr(decision, "reason", "") or f"trades {decision.units:+.3f} ETH"  # type: ignore[union-attr]  # only a trade has no reason
@@ -39,7 +42,10 @@ class Ledger:
                     self.band = decision.why.band
             case Signed(attempt=attempt):
                 self.intents.add(attempt.intent_id)
+            case Sent():
+                self.is_acting = False
             case Settled(outcome=outcome):
+                self.is_acting = False
                 self.gas_usd += outcome.gas_usd
                 self.gas_units += outcome.gas_used
                 self.transactions += outcome.gas_used > 0

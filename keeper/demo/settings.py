@@ -16,7 +16,7 @@ class Tuning(Struct, frozen=True):
     keeper with a 5 % threshold: then cost alone tells who is better.
     """
 
-    risk_aversion_per_usd: float = 1.2e-2
+    risk_aversion_per_usd: float = 1e-2
     sigma_fraction: float = 0.8
 
 

@@ -170,7 +170,8 @@ class Stage:
         patience = time.monotonic() + PATIENCE_S
         while time.monotonic() < patience:
             unreadable = self.ledger.block is None and self.ledger.ticks > ticks
-            if unreadable or (self.ledger.block or 0) >= number:
+            has_seen = (self.ledger.block or 0) >= number
+            if unreadable or (has_seen and not self.ledger.is_acting):
                 return
             time.sleep(GLANCE_S)
 

@@ -35,6 +35,21 @@ def test_it_knows_what_was_decided_last() -> None:
     assert (len(ledger.intents), ledger.transactions) == (1, 0)
 
 
+def test_a_trade_is_awaited_until_its_bytes_are_on_their_way() -> None:
+    journal, ledger, seen = MemoryJournal(), Ledger(), []
+    tick(desk_of(MemoryWorld(), journal))
+    for event in journal.events:
+        ledger.tell(event)
+        seen.append((type(event).__name__, ledger.is_acting))
+    assert seen == [
+        ("CodeSeen", False),
+        ("Decided", True),
+        ("Intended", True),
+        ("Signed", True),
+        ("Sent", False),
+    ]
+
+
 def test_what_could_not_be_read_has_no_block() -> None:
     ledger = Ledger()
     ledger.tell(Decided("eth", Hold("the price is stale"), 1, ()))

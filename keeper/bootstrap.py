@@ -193,7 +193,7 @@ def _open_venue(book: BookConfig, guard: GuardConfig | None, account: Address) -
 class Keeper:
     """What `keeper run` starts and stops: a desk, its loop, and all that wakes it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what a process has and a test leaves out
         self,
         config: Config,
         journal: ActingJournal,
@@ -202,10 +202,12 @@ class Keeper:
         sinks: tuple[Sink, ...] = (),
         adopt: bool = False,
         say: Callable[[str | None], None] = lambda _obstacle: None,
+        tidy: Callable[[], object] = lambda: None,
     ) -> None:
         """Put everything in place; nothing is started and nothing is asked yet.
 
-        *say* is told whenever it changes why this keeper does not lead; None when it does.
+        *say* is told whenever it changes why this keeper does not lead; None when it does. *tidy*
+        is called after every tick, when nobody waits.
 
         Raises:
             ConfigError: Something in *config* cannot be made.
@@ -228,6 +230,7 @@ class Keeper:
         )
         self.schedule = Schedule(self.mailbox.post, every_s=triggers.every_s, cron=triggers.cron)
         self.news = open_news(config, self.mailbox.post, self.node.evm.foresee)
+        self._tidy = tidy
         self._events = triggers.events
         self._watched: tuple[Watch, ...] = ()
 
@@ -259,6 +262,7 @@ class Keeper:
     def _learn(self, decided: tuple[Decided, ...]) -> None:
         self.tips.listen()
         self._listen_to_what_was_learned(decided)
+        self._tidy()
 
     def _listen_to_what_was_learned(self, _decided: tuple[Decided, ...]) -> None:
         """Say which logs matter: adapters know them once they have read the chain."""

@@ -102,7 +102,8 @@ def test_e5_another_chain_than_the_configured_one_is_refused(world: World, tmp_p
 def test_a_started_keeper_hedges_and_a_stopped_one_ends(world: World, tmp_path: Path) -> None:
     config = config_of(world, tmp_path)
     with SqliteJournal.acting(config.journal_file, config.chain_id) as journal:
-        keeper = Keeper(config, journal)
+        tidied: list[int] = []
+        keeper = Keeper(config, journal, tidy=lambda: tidied.append(keeper.loop.pulse.ticks))
         thread = Thread(target=keeper.run)
         thread.start()
         deadline = monotonic() + 20
@@ -114,6 +115,7 @@ def test_a_started_keeper_hedges_and_a_stopped_one_ends(world: World, tmp_path: 
         thread.join(timeout=5)
         assert not thread.is_alive()
         assert journal.totals().traded_base == pytest.approx(75, abs=5)
+        assert tidied == list(range(keeper.loop.pulse.ticks)), "after each tick, once"
 
 
 SEVERAL = 'rpc = ["{ipc}", "{http}"]\nquorum = 2'

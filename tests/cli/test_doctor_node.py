@@ -23,7 +23,7 @@ def block(age_s: float) -> BlockRef:
 
 
 @pytest.mark.parametrize(
-    ("age_s", "verdict"), [(1, "ok"), (-2, "ok"), (-60, "warn"), (119, "ok"), (200, "fail")]
+    ("age_s", "verdict"), [(1, "ok"), (-2, "ok"), (-60, "warn"), (110, "ok"), (200, "fail")]
 )
 def test_an_old_block_and_a_wrong_clock_are_told_apart(
     home: Path, age_s: float, verdict: str

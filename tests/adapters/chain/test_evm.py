@@ -586,8 +586,12 @@ class TestMined:
 
     def test_what_is_mined_above_the_head_is_not_mined_yet(self, evm: Evm, telephone: Any) -> None:
         """Positions read at the head do not show it: calling it done would hedge twice."""
-        telephone.answers["eth_getTransactionReceipt"] = receipt(11)
+        telephone.answers |= {
+            "eth_getTransactionReceipt": receipt(11),
+            "eth_getBlockByNumber": head(11),
+        }
         assert evm.mined((TX,), at(10)) is None
+        assert evm.mined((TX,), at(11)) is not None
 
     def test_an_older_attempt_may_be_the_one(self, evm: Evm, telephone: Any) -> None:
         telephone.answers["eth_getTransactionReceipt"] = lambda tx: (

@@ -77,8 +77,6 @@ class Loop:
         self._stop = Flag()
         self._cut_off = False
         self._warned = False
-        self._owed_halt: str | None = None
-        """Why trading must stop, until that is written down: whoever led meanwhile."""
         self._begin_anew()
         self.pulse = Pulse()
 
@@ -128,6 +126,7 @@ class Loop:
         self._reconciled = False
         self._has_compared = False
         self._was_halted = False
+        self._owed_halt: str | None = None
         self._retry_at_ms: int | None = None
         self._hedges: dict[str, float] = {}
         """As last seen, while nothing of ours could change them."""

@@ -1,5 +1,6 @@
 """Turns the local chain's knobs: transactions from unlocked accounts, blocks, time, fees, forks."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -16,6 +17,8 @@ BLOCK_S: Final = 12
 GAS_LIMIT: Final = 15_000_000
 _MAX_FEE_WEI: Final = 2_000 * GWEI
 _ROUNDS: Final = 50
+_GLANCES: Final = 2_000
+_GLANCE_S: Final = 0.001
 
 
 class Tx(Struct, frozen=True):
@@ -150,8 +153,30 @@ class Chain:
         return self.mine(seconds=seconds)
 
     def automine(self, on: bool) -> None:  # noqa: FBT001  # it is a switch
-        """Mine each transaction at once, or only when asked."""
+        """Mine each transaction at once, or only when asked; what is being mined is finished.
+
+        Raises:
+            Rejected: What waits is not mined.
+
+        """
+        if not on:
+            self._finish_mining()
         self.rpc.call("evm_setAutomine", on)
+
+    def _finish_mining(self) -> None:
+        """Wait for the blocks that Anvil owes.
+
+        It answers to a transaction before it mines it, and a block that it mines while it rewinds
+        ends up on top of the snapshot, logs and all.
+        """
+        if not self.rpc.call("anvil_getAutomine"):
+            return
+        for _ in range(_GLANCES):
+            # A transaction leaves the pool when its block is in place.
+            if not int(self.rpc.call("txpool_status")["pending"], 16):
+                return
+            time.sleep(_GLANCE_S)
+        raise Rejected("transactions wait although automine is on", for_s=_GLANCES * _GLANCE_S)
 
     def raise_base_fee(self, gwei: float) -> Block:
         """Mine a block with this base fee; it holds until the next change."""

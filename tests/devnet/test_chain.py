@@ -40,6 +40,18 @@ def test_automine_makes_a_block_of_each_transaction(world: World) -> None:
     assert [int(each["blockNumber"], 16) - height for each in mined] == [1, 2]
 
 
+def test_a_block_that_is_being_mined_does_not_survive_a_rewind(world: World) -> None:
+    before = world.chain.block()
+    for _ in range(20):
+        taken = world.chain.snapshot()
+        world.chain.automine(on=True)
+        world.chain.submit(_gift(world), _gift(world))
+        world.chain.automine(on=False)
+        assert world.chain.block().number == before.number + 2
+        world.chain.rewind(taken)
+        assert world.chain.block() == before
+
+
 def test_time_passes_as_told(world: World) -> None:
     before = world.chain.block()
     world.chain.mine(3, seconds=7)

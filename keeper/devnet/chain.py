@@ -19,6 +19,7 @@ _MAX_FEE_WEI: Final = 2_000 * GWEI
 _ROUNDS: Final = 50
 _GLANCES: Final = 2_000
 _GLANCE_S: Final = 0.001
+_FIRST_COINBASE: Final = 1 << 152
 
 
 class Tx(Struct, frozen=True):
@@ -202,12 +203,16 @@ class Chain:
     def rewind(self, snapshot: str) -> None:
         """Go back to a snapshot, once: it is used up.
 
+        Another account gets the tips from here on, so that no block has the hash of one that is
+        gone: Anvil keeps states by hash, and when it forgets the old one's, it forgets both.
+
         Raises:
             Rejected: There is no such snapshot.
 
         """
         if not self.rpc.call("evm_revert", snapshot):
             raise Rejected("no such snapshot", snapshot=snapshot)
+        self.rpc.call("anvil_setCoinbase", f"0x{_FIRST_COINBASE + int(snapshot, 16):040x}")
 
 
 def _wire(tx: Tx) -> dict[str, object]:

@@ -116,6 +116,15 @@ def test_a_rewind_brings_everything_back(world: World) -> None:
         world.chain.rewind(taken)
 
 
+def test_no_block_after_a_rewind_has_the_hash_of_one_before_it(world: World) -> None:
+    hashes = set()
+    for _ in range(3):
+        taken = world.chain.snapshot()
+        hashes.add(world.chain.mine().hash)
+        world.chain.rewind(taken)
+    assert len(hashes) == 3
+
+
 def test_reads_at_old_blocks_answer_from_then(world: World) -> None:
     height = world.chain.block().number
     actions.move_price(world, 1900)

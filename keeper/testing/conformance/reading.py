@@ -16,6 +16,7 @@ from keeper.model.chain import Answer, BlockRef, Call, Log, Watch
 from keeper.model.errors import BadData, CallReverted
 from keeper.ports.reading import Chain, Read
 from keeper.testing.absurd import Absurd, answers
+from keeper.testing.conformance.fixtures import to_be_provided
 from keeper.testing.replay import BLOCK, Recording, Replay, Reverting
 
 T = TypeVar("T")
@@ -83,17 +84,17 @@ class ReadingConformance(Generic[T]):
     @pytest.fixture
     def make(self) -> Callable[[], Readable[T]]:
         """Return a function that builds the adapter under test, new each time."""
-        raise NotImplementedError
+        to_be_provided("make")
 
     @pytest.fixture
     def recording(self) -> Recording:
         """Return the answers of one block."""
-        raise NotImplementedError
+        to_be_provided("recording")
 
     @pytest.fixture
     def expected(self) -> T:
         """Return the value at that block, worked out without the adapter."""
-        raise NotImplementedError
+        to_be_provided("expected")
 
     def test_reads_the_recorded_value(
         self, make: Callable[[], Readable[T]], recording: Recording, expected: T

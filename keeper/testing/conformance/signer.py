@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from keeper.model.chain import Address, ChainId, Fees, Message, UnsignedTx
 from keeper.model.errors import Rejected
 from keeper.ports.acting import Signer
+from keeper.testing.conformance.fixtures import to_be_provided
 
 TO = Address("0x00000000000000000000000000000000DeaDBeef")
 
@@ -23,17 +24,17 @@ class SignerConformance:
     @pytest.fixture
     def signer(self) -> Signer:
         """Return the adapter under test."""
-        raise NotImplementedError
+        to_be_provided("signer")
 
     @pytest.fixture
     def chain_id(self) -> ChainId:
         """Return the one chain it signs for."""
-        raise NotImplementedError
+        to_be_provided("chain_id")
 
     @pytest.fixture
     def canary(self) -> str:
         """Return the secret it was given, as text: nothing it shows may contain it."""
-        raise NotImplementedError
+        to_be_provided("canary")
 
     @pytest.fixture
     def tx(self, chain_id: ChainId) -> UnsignedTx:

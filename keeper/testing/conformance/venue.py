@@ -15,6 +15,7 @@ from keeper.model.errors import BadData, CallReverted, Rejected
 from keeper.model.flow import Fill, Intent
 from keeper.model.position import VenueState
 from keeper.ports.reading import Venue
+from keeper.testing.conformance.fixtures import to_be_provided
 
 BLOCK = BlockRef(
     number=1_000,
@@ -46,37 +47,37 @@ class Order(Struct, frozen=True):
 
 
 class VenueConformance:
-    """Subclass and provide the fixtures that raise; every test below then runs."""
+    """Subclass and provide the first six fixtures; every test below then runs."""
 
     @pytest.fixture
     def make(self) -> Callable[[], Venue]:
         """Return a function that builds the adapter under test, new each time."""
-        raise NotImplementedError
+        to_be_provided("make")
 
     @pytest.fixture
     def recording(self) -> Mapping[Call, Answer]:
         """Return the answers of one block."""
-        raise NotImplementedError
+        to_be_provided("recording")
 
     @pytest.fixture
     def expected(self) -> VenueState:
         """Return the state at that block, worked out by hand."""
-        raise NotImplementedError
+        to_be_provided("expected")
 
     @pytest.fixture
     def order_of(self) -> Callable[[Message], Order]:
         """Return a function that decodes a prepared message, without the adapter's help."""
-        raise NotImplementedError
+        to_be_provided("order_of")
 
     @pytest.fixture
     def receipt(self) -> tuple[Log, ...]:
         """Return the logs of a transaction that filled an order of the account."""
-        raise NotImplementedError
+        to_be_provided("receipt")
 
     @pytest.fixture
     def filled(self) -> Fill:
         """Return what that transaction did, worked out by hand."""
-        raise NotImplementedError
+        to_be_provided("filled")
 
     @pytest.fixture
     def venue(self, make: Callable[[], Venue]) -> Venue:

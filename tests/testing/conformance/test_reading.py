@@ -158,7 +158,7 @@ def test_a_faulty_vault_is_caught(faulty: type[Sound], caught_by: str) -> None:
 
 @pytest.mark.parametrize("fixture", ["make", "recording", "expected"])
 def test_the_fixtures_must_be_provided(fixture: str) -> None:
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(pytest.fail.Exception, match=f"define the fixture `{fixture}`"):
         getattr(VaultConformance, fixture).__wrapped__(VaultConformance())
 
 

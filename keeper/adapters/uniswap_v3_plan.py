@@ -26,12 +26,13 @@ Source: Uniswap v3 whitepaper, §6.2 to §6.4; v3-core's Tick and Position libra
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from math import exp, log1p
+from math import exp
 from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
 from keeper.adapters.abi import function
+from keeper.core.amm import LN_TICK_BASE, MAX_TICK
 from keeper.model.chain import Address, Answer, Call
 from keeper.model.errors import BadData
 from keeper.model.position import Concentrated, Leg, Linear, VaultState
@@ -46,8 +47,6 @@ POOL_STATE = tuple(
 )
 TICKS = function("uniswap_v3_pool", "ticks")
 
-MAX_TICK: Final = 887_272
-LN_TICK_BASE: Final = log1p(0.0001)
 MASK256: Final = 2**256 - 1
 
 CLOSED: Final = -1

@@ -14,13 +14,12 @@ from keeper.cli.scene_options import Chosen
 from keeper.cli.staging import Staged
 from keeper.core.decide import DUST_BASE, EwmaVolatility, FixedVolatility, Policy
 from keeper.core.limits import MIN_TRADE
-from keeper.model.units import GWEI, YEAR_S
+from keeper.model.units import GWEI, MS_PER_S, YEAR_S
 from keeper.sim.comparison import Comparison, Entry
 from keeper.sim.market import Market
 from keeper.sim.pooled import Mean, Pooled
 from keeper.sim.report import Rows, cells, dollars
 
-MS_PER_S = 1_000
 COLUMNS = ("trades", "cost", "gas", "funding", "risk/√year", "cost + risk", "CVaR95", "drawdown",
            "liq.", "pnl", "Sharpe")  # fmt: skip
 """Of the report's table, what fits a terminal."""

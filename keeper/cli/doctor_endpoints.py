@@ -10,8 +10,7 @@ from keeper.bootstrap import open_line
 from keeper.cli.doctor_view import Check
 from keeper.config import Config
 from keeper.model.errors import KeeperError
-
-MS_PER_S = 1_000
+from keeper.model.units import MS_PER_S
 
 
 class Seen(Struct, frozen=True):

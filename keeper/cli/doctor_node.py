@@ -16,11 +16,10 @@ from keeper.core import fees
 from keeper.engine.tick import Desk
 from keeper.model.chain import Address, BlockRef
 from keeper.model.errors import CallReverted, ConfigError, Transient
-from keeper.model.units import GWEI, wei_to_ether
+from keeper.model.units import GWEI, MS_PER_S, wei_to_ether
 
 DECIMALS = function("erc20", "decimals")
 
-MS_PER_S: Final = 1_000
 AHEAD_S: Final = 5.0
 """A block may be stamped a little ahead of our clock; more means that one of the two is wrong."""
 FEW_HEDGES: Final = 5

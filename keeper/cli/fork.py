@@ -20,8 +20,7 @@ from keeper.devnet.anvil import Node, Options, start_anvil
 from keeper.devnet.chain import Chain
 from keeper.engine.loop import Loop
 from keeper.engine.mailbox import Mailbox
-
-MS_PER_S = 1_000
+from keeper.model.units import MS_PER_S
 
 
 class ForkClock:

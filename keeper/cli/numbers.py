@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime
 
+from keeper.model.units import DAY_S, HOUR_S, MS_PER_S
+
 LARGE = 100_000
 CENT_USD = 0.01
 DUST = 1e-9
-MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
-MS_PER_S = 1_000
+MINUTE_S = 60
 
 
 def plain(value: float) -> str:

@@ -14,9 +14,9 @@ from keeper.adapters.sinks.progress import Progress
 from keeper.adapters.sinks.prometheus import EndpointReading, Prometheus, Readings, Requests
 from keeper.bootstrap import Keeper
 from keeper.config import Config
+from keeper.model.units import MS_PER_S
 
 NS_PER_S: Final = 1_000_000_000
-MS_PER_S: Final = 1_000
 PATIENCE: Final = 3
 """Regular pauses without a decision, after which a keeper is not healthy."""
 SHORTEST_LIMIT_S: Final = 30.0

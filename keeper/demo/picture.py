@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keeper.demo.summary import Comparison, Row, Summary
-
-HOUR_S = 3_600
+from keeper.model.units import HOUR_S
 
 
 def draw(

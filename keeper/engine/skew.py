@@ -8,8 +8,8 @@ nothing. The other direction would pass unnoticed, so it is told here.
 from keeper.engine.announce import Announcer
 from keeper.model.chain import BlockRef
 from keeper.model.errors import Warned
+from keeper.model.units import MS_PER_S
 
-MS_PER_S = 1_000
 MOST_AHEAD_S = 300
 """A block is stamped a few seconds ahead of a good clock at most; a local chain may be more."""
 

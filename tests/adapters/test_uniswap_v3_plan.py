@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper.adapters.uniswap_v3_plan import MAX_TICK, Plan, Pool, draw, interpret, sqrt_prices_x96
+from keeper.adapters.uniswap_v3_plan import Plan, Pool, draw, interpret, sqrt_prices_x96
+from keeper.core.amm import MAX_TICK
 from keeper.model.chain import Address, Answer
 from keeper.model.position import Concentrated
 

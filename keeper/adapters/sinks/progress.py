@@ -6,9 +6,8 @@ from msgspec import Struct
 
 from keeper.model.events import Decided, Event, Halted, Resumed, Troubled
 from keeper.model.flow import Hold
+from keeper.model.units import MS_PER_S
 from keeper.ports.telling import Clock
-
-MS_PER_S = 1_000
 
 
 class Verdict(Struct, frozen=True, kw_only=True):

@@ -33,8 +33,7 @@ from keeper.model.events import (
     Unseen,
 )
 from keeper.model.flow import Outcome, Reasoning
-
-MS_PER_S = 1_000
+from keeper.model.units import MS_PER_S
 
 
 class Requests(Struct, frozen=True):

@@ -20,6 +20,9 @@ class Leadership:
         self._epoch: int | None = None
         self.is_new = False
         """Whether others may have acted since the last turn that led."""
+        self.have_others_led = False
+        """Whether others have led between the last two times that this keeper did."""
+        self._last_epoch: int | None = None
 
     @property
     def is_leading(self) -> bool:
@@ -37,6 +40,10 @@ class Leadership:
             return True
         epoch = self._lease.hold()
         self.is_new = epoch is not None and epoch != self._epoch
+        if epoch is not None:
+            # Every change of leader counts the epoch up by one.
+            self.have_others_led = epoch > (self._last_epoch or epoch) + 1
+            self._last_epoch = epoch
         self._epoch = epoch
         self._tell(self._lease.obstacle())
         return self.is_leading

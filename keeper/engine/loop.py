@@ -77,6 +77,8 @@ class Loop:
         self._stop = Flag()
         self._cut_off = False
         self._warned = False
+        self._owed_halt: str | None = None
+        """Why trading must stop, until that is written down."""
         self._begin_anew()
         self.pulse = Pulse()
 
@@ -126,7 +128,8 @@ class Loop:
         self._reconciled = False
         self._has_compared = False
         self._was_halted = False
-        self._owed_halt: str | None = None
+        if self._leadership.have_others_led:
+            self._owed_halt = None  # it may have been concluded from what they did
         self._retry_at_ms: int | None = None
         self._hedges: dict[str, float] = {}
         """As last seen, while nothing of ours could change them."""

@@ -474,7 +474,10 @@ def test_a_halt_that_could_not_be_written_is_written_before_anything_else(
     assert world.raws == []
 
 
-def test_a_halt_that_is_owed_is_forgotten_once_another_keeper_has_led() -> None:
+@pytest.mark.parametrize("has_another_led", [False, True])
+def test_a_halt_that_is_owed_outlives_the_lease_unless_another_keeper_has_led(
+    *, has_another_led: bool
+) -> None:
     world, journal, lease = World(), TroubledJournal(), HandLease()
     loop = Loop(desk_of(world, journal), Mailbox(), leadership=Leadership(lease))
     head = world.head
@@ -486,13 +489,18 @@ def test_a_halt_that_is_owed_is_forgotten_once_another_keeper_has_led() -> None:
     world.head = fail_while_the_database_is_away  # type: ignore[method-assign]  # the worst moment
     loop.turn(frozenset({"block"}))
     world.head = head  # type: ignore[method-assign]  # well again, but nobody has looked
-    lease.taken_by("another")
-    assert not loop.turn(frozenset({"block"}))
+    if has_another_led:
+        lease.taken_by("another")
+        assert not loop.turn(frozenset({"block"}))
     lease.free()
     journal.trouble = None
     assert loop.turn(frozenset({"block"}))
-    assert journal.halted() is None, "it may have been the other's doing"
-    assert len(world.raws) == 1
+    if has_another_led:
+        assert journal.halted() is None, "it may have been the other's doing"
+        assert len(world.raws) == 1
+    else:
+        assert "mined without an effect" in str(journal.halted())
+        assert world.raws == []
 
 
 class Remember:

@@ -154,21 +154,20 @@ class Chain:
         return self.mine(seconds=seconds)
 
     def automine(self, on: bool) -> None:  # noqa: FBT001  # it is a switch
-        """Mine each transaction at once, or only when asked; what is being mined is finished.
+        """Mine each transaction at once, or only when asked; what is being mined is finished."""
+        if not on:
+            self.finish_mining()
+        self.rpc.call("evm_setAutomine", on)
+
+    def finish_mining(self) -> None:
+        """Wait for the blocks that Anvil owes while automine is on.
+
+        It answers to a transaction before it mines it, and a block that it mines while it rewinds
+        ends up on top of the snapshot, logs and all.
 
         Raises:
             Rejected: What waits is not mined.
 
-        """
-        if not on:
-            self._finish_mining()
-        self.rpc.call("evm_setAutomine", on)
-
-    def _finish_mining(self) -> None:
-        """Wait for the blocks that Anvil owes.
-
-        It answers to a transaction before it mines it, and a block that it mines while it rewinds
-        ends up on top of the snapshot, logs and all.
         """
         if not self.rpc.call("anvil_getAutomine"):
             return

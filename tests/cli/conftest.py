@@ -130,8 +130,16 @@ def devnet_home(world: World, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def devnet_keeper(devnet_home: Path) -> Keeper:
-    return at_home(devnet_home)
+def devnet_keeper(devnet_home: Path, world: World) -> Keeper:
+    """Run commands; what they have sent is in a block before the next one begins."""
+    run = at_home(devnet_home)
+
+    def keeper(*line: str) -> Result:
+        done = run(*line)
+        world.chain.finish_mining()
+        return done
+
+    return keeper
 
 
 def hedge(world: World) -> float:

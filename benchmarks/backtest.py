@@ -31,7 +31,7 @@ from benchmarks.peers import Peer, add_option, interpreter, serving
 from benchmarks.real import TERMS
 from benchmarks.turns import Rate, Ratio, seconds, take_turns
 from keeper.core.decide import FixedVolatility, Terms
-from keeper.core.policies import Optimal
+from keeper.model.strategies import Optimal
 from keeper.sim.accounting import account
 from keeper.sim.backtest import Run, Scene, run
 from keeper.sim.edges import Looks, edges, looks_along

@@ -25,7 +25,6 @@ from keeper.adapters.stores.sqlite import SqliteJournal
 from keeper.adapters.vaults.erc4626 import Erc4626
 from keeper.core.decide import FixedVolatility, Policy, Terms
 from keeper.core.limits import Limits
-from keeper.core.policies import FixedBand
 from keeper.core.tx_steps import TxPolicy
 from keeper.engine.announce import Announcer
 from keeper.engine.hands import Hands
@@ -35,6 +34,7 @@ from keeper.engine.tick import Book, Desk
 from keeper.model.chain import Address, BlockRef, ChainId, Fees, Message, SignedTx, UnsignedTx
 from keeper.model.events import Decided, Event, Intended, Sent, Settled, Signed
 from keeper.model.flow import Hold, Mined
+from keeper.model.strategies import FixedBand
 from keeper.model.units import GWEI, YEAR_S
 from keeper.ports.acting import Rehearsal, Work, nothing
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks.figures import say
 from keeper.core.arrays import Floats
-from keeper.core.policies import Always, Never, Optimal, Strategy, WhalleyWilmott, Zakamouline
+from keeper.model.strategies import Always, Never, Optimal, Strategy, WhalleyWilmott, Zakamouline
 from keeper.sim.accounting import entropic
 from keeper.sim.claims import Call
 from keeper.sim.frontier import Following, Table

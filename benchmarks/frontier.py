@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from benchmarks.figures import say
-from keeper.core.policies import Always, FixedBand, Optimal, WhalleyWilmott, Zakamouline
+from keeper.model.strategies import Always, FixedBand, Optimal, WhalleyWilmott, Zakamouline
 from keeper.sim.claims import Claim, liquidity_range, short_straddle
 from keeper.sim.frontier import Clock, Following, Ratio, Table, ratio, simulate, tabulated
 from keeper.sim.optimum import Lattice, Optimum, Problem, Rule, cost_of, solve

@@ -18,8 +18,9 @@ from typing import Any, Final, NamedTuple
 
 from benchmarks.figures import say
 from keeper.core.gas_regime import GasRegime
-from keeper.core.policies import Optimal, Situation, optimal
+from keeper.core.policies import Situation, optimal
 from keeper.model.flow import Band
+from keeper.model.strategies import Optimal
 from keeper.sim.optimum_regimes import Regimes, cost_rate, solve
 
 PRICE: Final = 3_000.0

@@ -31,7 +31,7 @@ import numpy as np
 from benchmarks.figures import say
 from keeper.cli.staging import OPEN_LIMITS
 from keeper.core.decide import EwmaVolatility, Policy, Terms
-from keeper.core.policies import FixedBand, Interval, Optimal, WhalleyWilmott, Zakamouline
+from keeper.model.strategies import FixedBand, Interval, Optimal, WhalleyWilmott, Zakamouline
 from keeper.model.units import DAY_S, GWEI
 from keeper.sim.accounting import Account
 from keeper.sim.backtest import Scene

@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from keeper.core.decide import Terms
-from keeper.core.policies import (
+from keeper.model.errors import ConfigError
+from keeper.model.quantities import KINDS, parse
+from keeper.model.strategies import (
     Always,
     FixedBand,
     Interval,
@@ -14,8 +16,6 @@ from keeper.core.policies import (
     WhalleyWilmott,
     Zakamouline,
 )
-from keeper.model.errors import ConfigError
-from keeper.model.quantities import KINDS, parse
 from keeper.sim.edges import Looks
 from keeper.sim.rivals import Rival, rivals
 

@@ -6,6 +6,7 @@ Pure: values in, text out. `tests/cli/test_render.py` holds the exact text.
 from typing import assert_never
 
 from keeper.cli.numbers import ago, duration, moment, percent, plain, quantity, signed, usd
+from keeper.core.explain import sensitivity
 from keeper.core.gas_regime import regime
 from keeper.core.policies import FAR
 from keeper.model.events import Decided
@@ -137,14 +138,15 @@ def levels(why: Reasoning) -> list[str]:
 
 def wrong(why: Reasoning) -> list[str]:
     """Return the lines on what the band would be if a number were half or double of what it is."""
-    if not why.sensitivity:
+    asked = sensitivity(why)
+    if not asked:
         return []
-    width = max(len(each.of) for each in why.sensitivity)
+    width = max(len(each.of) for each in asked)
     lines = [_row("if wrong", "")]
-    for of in dict.fromkeys(each.of for each in why.sensitivity):
+    for of in dict.fromkeys(each.of for each in asked):
         words = ", ".join(
             f"×{plain(each.times)}: ±{plain(each.outer)} outer, ±{plain(each.inner)} inner"
-            for each in why.sensitivity
+            for each in asked
             if each.of == of
         )
         lines.append(f"    {of:<{width}}  {words}")

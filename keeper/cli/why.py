@@ -8,6 +8,8 @@ from keeper.cli.command import Command
 from keeper.cli.opening import beside, symbols
 from keeper.cli.output import emit
 from keeper.cli.setting import Setting
+from keeper.core.explain import Sensitivity, sensitivity
+from keeper.model.events import Decided
 
 
 @click.command(cls=Command)
@@ -28,9 +30,14 @@ def why(setting: Setting, last: int, book: str | None) -> None:
     now_ms, symbol = SystemClock().now_ms(), symbols(config)
     emit(
         setting,
-        {"decisions": decided},
+        {"decisions": decided, "if_wrong": [_if_wrong(event) for event in decided]},
         lambda: (
             "\n\n".join(render.decided(event, now_ms, symbol[event.book]) for event in decided)
             or "no decisions yet: `keeper tick --dry-run` makes one without trading"
         ),
     )
+
+
+def _if_wrong(event: Decided) -> tuple[Sensitivity, ...]:
+    why = event.decision.why
+    return () if why is None else sensitivity(why)

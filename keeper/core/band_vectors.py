@@ -23,8 +23,9 @@ from keeper.core.band_corrections import (
     OUTER_SHIFT,
     SATURATION,
 )
-from keeper.core.policies import PASSES, Optimal
+from keeper.core.policies import PASSES
 from keeper.model.errors import BadData
+from keeper.model.strategies import Optimal
 
 DeltasAt = Callable[[Floats, Floats], Floats]
 """(prices, years from now) → hedged deltas; called with arrays of one shape."""

@@ -1,14 +1,29 @@
-"""Why a decision is what it is: the record that `keeper why` shows."""
+"""Why a decision is what it is: the record that `keeper why` shows, and what-ifs from it.
 
+The record has every number that the band came from. So what it would be, were one of them wrong, is
+worked out when somebody asks, and not by a keeper in a hurry.
+"""
+
+from msgspec import Struct
 from msgspec.structs import replace
 
 from keeper.core import band as bands
+from keeper.core import gas_regime
 from keeper.core.policies import FAR, Plan, Policy, Situation, policy_of
 from keeper.core.problem import Problem
 from keeper.core.terms import Terms
-from keeper.model.flow import Band, Gate, Reasoning, Sensitivity, Snapshot
+from keeper.model.flow import Band, Gate, Premises, Reasoning, Snapshot
 
 TIMES = (0.5, 2.0)
+
+
+class Sensitivity(Struct, frozen=True, array_like=True):
+    """What the band would be if one number were another multiple of what it is."""
+
+    of: str
+    times: float
+    outer: float
+    inner: float
 
 
 def reasoning(  # the record has all of it, or it does not explain
@@ -39,7 +54,13 @@ def reasoning(  # the record has all of it, or it does not explain
         would_trade_if=_would_trade_if(problem, plan),
         policy=plan.why,
         gas=problem.gas,
-        sensitivity=sensitivity(problem.at, plan, policy_of(terms.policy.strategy)),
+        premises=Premises(
+            strategy=terms.policy.strategy,
+            sigma_x=plan.sigma_x,
+            remaining_years=problem.at.remaining_years,
+            check_years=problem.at.check_years,
+            max_net=problem.at.max_net,
+        ),
     )
 
 
@@ -84,22 +105,50 @@ def _would_trade_if(problem: Problem, plan: Plan) -> str:
     return words + ", or price near " + " or ".join(f"{level:,.2f}" for level in levels)
 
 
-def sensitivity(at: Situation, plan: Plan, policy: Policy) -> tuple[Sensitivity, ...]:
-    """Return the band at half and double each number that somebody may have got wrong.
+def sensitivity(why: Reasoning) -> tuple[Sensitivity, ...]:
+    """Return `what_ifs` of a record; nothing for one of a time when its premises were not kept."""
+    if why.premises is None:
+        return ()
+    policy = policy_of(why.premises.strategy)
+    return what_ifs(_shown(why, why.premises), why.band, why.premises.sigma_x, policy)
 
-    The delta is taken to move as it was found to move for *plan*, so that no other price is asked
-    for: the new band over that of the same simplification, times the band of *plan*.
+
+def _shown(why: Reasoning, premises: Premises) -> Situation:
+    """Return what the policy was shown, but for other prices and for the time since the trade."""
+    price, costs = why.exposure.price, why.costs
+    return Situation(
+        price=price,
+        sigma=why.sigma,
+        net=why.net,
+        delta=why.hedge_ratio * why.exposure.delta,
+        gamma=why.hedge_ratio * why.exposure.gamma,
+        risk_weight=why.risk_aversion * (price * why.sigma) ** 2,
+        fixed_usd=costs.fixed_usd,
+        prop_usd=costs.proportional_rate * price,
+        impact_usd=costs.impact_per_base * price,
+        remaining_years=premises.remaining_years,
+        check_years=premises.check_years,
+        gas=None if why.gas is None else gas_regime.regime(why.gas, costs),
+        max_net=premises.max_net,
+    )
+
+
+def what_ifs(at: Situation, band: Band, sigma_x: float, policy: Policy) -> tuple[Sensitivity, ...]:
+    """Return *band* at half and double each number that somebody may have got wrong.
+
+    The delta is taken to move at *sigma_x* base per √year, so that no other price is asked for: the
+    new band over that of the same simplification, times *band*. Nothing if no number decides.
     """
-    if not 0.0 < plan.band.outer < FAR:
+    if not 0.0 < band.outer < FAR:
         return ()
     # No band depends on the error of now, and from zero no target has to be searched for.
-    simple = replace(at, delta_at=None, gamma=plan.sigma_x / (at.price * at.sigma), net=0.0)
+    simple = replace(at, delta_at=None, gamma=sigma_x / (at.price * at.sigma), net=0.0)
     usual = policy(simple).band
     return tuple(
         Sensitivity(
             of,
             times,
-            *_in_proportion(plan.band, policy(_with(simple, of, times)).band, usual, at.max_net),
+            *_in_proportion(band, policy(_with(simple, of, times)).band, usual, at.max_net),
         )
         for of in ("sigma", "gas", "fee", "risk aversion")
         for times in TIMES

@@ -7,15 +7,25 @@ compares all of them. Pure and scalar; `core/band_vectors.py` has the default po
 from collections.abc import Callable
 from functools import partial
 from math import cbrt, inf, sqrt
-from typing import Annotated, Final, Literal, assert_never
+from typing import Final, Literal, assert_never
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from keeper.core import band as bands
 from keeper.core import band_corrections as corrections
 from keeper.core.band_corrections import DeltaAt
 from keeper.core.gas_regime import GasRegime
 from keeper.model.flow import Band
+from keeper.model.strategies import (
+    Always,
+    FixedBand,
+    Interval,
+    Never,
+    Optimal,
+    Strategy,
+    WhalleyWilmott,
+    Zakamouline,
+)
 from keeper.model.units import YEAR_S
 
 FAR: Final = 1e18
@@ -70,51 +80,6 @@ class Plan(Struct, frozen=True):
 
 
 Policy = Callable[[Situation], Plan]
-
-
-class Optimal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="optimal"):
-    """`{ type = "optimal" }`: least cost and risk together; each correction can be left out."""
-
-    smooth_gamma: bool = True
-    """Measure how fast the delta moves over a tenth of a cycle, instead of by its local gamma."""
-    horizon_guard: bool = True
-    """Do not trade what the remaining life cannot earn back."""
-    check_shift: bool = True
-    """Allow for the time between two looks."""
-    gas_regimes: bool = True
-    """Wait while gas is dear, hurry while it is cheap."""
-
-
-class WhalleyWilmott(Struct, frozen=True, forbid_unknown_fields=True, tag="whalley_wilmott"):
-    """`{ type = "whalley_wilmott" }`: small proportional cost alone; trade to the edge."""
-
-
-class Zakamouline(Struct, frozen=True, forbid_unknown_fields=True, tag="zakamouline"):
-    """`{ type = "zakamouline" }`: his fitted width; trade to the edge."""
-
-
-class FixedBand(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="fixed_band"):
-    """`{ type = "fixed_band", width = "2 ETH", to = "zero" }`: a hand-set threshold."""
-
-    width_base: float
-    to: Literal["zero", "edge"] = "edge"
-
-
-class Interval(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="interval"):
-    """`{ type = "interval", every = "8 h" }`: to zero at fixed times."""
-
-    every_s: Annotated[int, Meta(gt=0)]
-
-
-class Always(Struct, frozen=True, forbid_unknown_fields=True, tag="always"):
-    """`{ type = "always" }`: to zero at every look."""
-
-
-class Never(Struct, frozen=True, forbid_unknown_fields=True, tag="never"):
-    """`{ type = "never" }`: watch, and trade nothing but what a person asks for."""
-
-
-Strategy = Optimal | WhalleyWilmott | Zakamouline | FixedBand | Interval | Always | Never
 
 
 def policy_of(strategy: Strategy) -> Policy:

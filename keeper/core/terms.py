@@ -5,10 +5,10 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from keeper.core.limits import Activity, Limits
-from keeper.core.policies import Optimal, Strategy
 from keeper.model.chain import Address
 from keeper.model.errors import ConfigError
 from keeper.model.flow import GasState, VolState
+from keeper.model.strategies import Optimal, Strategy
 from keeper.model.units import DAY_S
 
 MAX_HEDGE_RATIO = 1.5

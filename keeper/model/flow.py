@@ -16,6 +16,7 @@ from keeper.model.chain import Address, BlockRef, ChainId, Fees, Log
 from keeper.model.errors import BadData
 from keeper.model.market import Quote
 from keeper.model.position import VaultState, VenueState
+from keeper.model.strategies import Strategy
 
 Command = Literal["rebalance", "flatten"]
 """What a person may ask of a tick: trade to the target now, or close the hedge."""
@@ -107,15 +108,6 @@ class GasState(Struct, frozen=True):
     """How often dear gas became cheap; older times count less."""
 
 
-class Sensitivity(Struct, frozen=True, array_like=True):
-    """What the band would be if one number were another multiple of what it is."""
-
-    of: str
-    times: float
-    outer: float
-    inner: float
-
-
 class Gate(Struct, frozen=True):
     """One condition on trading, with the numbers it compared."""
 
@@ -139,6 +131,17 @@ class Costs(Struct, frozen=True):
     impact_per_base: float
     data_fee_wei: int = 0
     """The part of `fixed_usd` that is not gas."""
+
+
+class Premises(Struct, frozen=True, kw_only=True):
+    """What the policy was asked beyond the other numbers of the record, to ask it again by."""
+
+    strategy: Strategy
+    sigma_x: float
+    """How fast the net delta was taken to move by itself, base per √year."""
+    remaining_years: float
+    check_years: float
+    max_net: float
 
 
 class Reasoning(Struct, frozen=True, kw_only=True):
@@ -165,7 +168,8 @@ class Reasoning(Struct, frozen=True, kw_only=True):
     policy: str = ""
     """What the policy calls itself."""
     gas: GasState | None = None
-    sensitivity: tuple[Sensitivity, ...] = ()
+    premises: Premises | None = None
+    """None in old records."""
 
 
 class Hold(Struct, frozen=True, tag=True):

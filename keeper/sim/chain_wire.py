@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from keeper.core.decide import FixedVolatility, Policy, Terms
 from keeper.core.limits import Limits
-from keeper.core.policies import Strategy
 from keeper.core.tx_steps import TxPolicy
 from keeper.engine.announce import Announcer
 from keeper.engine.hands import Hands
@@ -23,6 +22,7 @@ from keeper.model.errors import BadData, CallReverted, Refused, Transient, Uncer
 from keeper.model.flow import Fill, Intent, Mined
 from keeper.model.market import Quote
 from keeper.model.position import Linear, VaultState, VenueState
+from keeper.model.strategies import Strategy
 from keeper.model.units import GWEI, HOUR_S
 from keeper.ports.acting import Journal, Rehearsal, Standing, Work, nothing
 from keeper.ports.reading import Read

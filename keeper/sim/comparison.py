@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from keeper.core.decide import Terms
-from keeper.core.policies import Interval, Never
+from keeper.model.strategies import Interval, Never
 from keeper.sim.accounting import Account, Course, account, course
 from keeper.sim.backtest import Run, Scene, run
 from keeper.sim.edges import edges, looks_along

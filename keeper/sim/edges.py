@@ -13,16 +13,9 @@ from keeper.core import band_vectors as vectors
 from keeper.core import gas_regime, volatility
 from keeper.core.arrays import Floats
 from keeper.core.decide import EwmaVolatility, FixedVolatility, Policy, Terms
-from keeper.core.policies import (
-    Always,
-    FixedBand,
-    Never,
-    Optimal,
-    Situation,
-    Strategy,
-    policy_of,
-)
+from keeper.core.policies import Situation, policy_of
 from keeper.model.flow import Costs
+from keeper.model.strategies import Always, FixedBand, Never, Optimal, Strategy
 from keeper.model.units import YEAR_S
 from keeper.sim.backtest import Scene, costs_along, gas_states, volatility_states
 from keeper.sim.market import Market

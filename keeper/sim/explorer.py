@@ -21,11 +21,11 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import astuple, replace
 
-from keeper.core.policies import FixedBand
 from keeper.engine.reconcile import reconcile
 from keeper.engine.tick import tick
 from keeper.model.errors import Fatal
 from keeper.model.events import Decided, Event, Halted, Resumed, Signed, Troubled
+from keeper.model.strategies import FixedBand
 from keeper.model.units import MS_PER_S
 from keeper.sim.audit import Auditor
 from keeper.sim.chain_model import ChainModel, Known, Moment, Pick, known_of

@@ -11,7 +11,7 @@ import numpy as np
 
 from keeper.core.arrays import Floats
 from keeper.core.decide import Terms
-from keeper.core.policies import Interval, Strategy
+from keeper.model.strategies import Interval, Strategy
 from keeper.sim.backtest import Run, Scene, Scout
 from keeper.sim.edges import Looks, edges, looks_along
 from keeper.sim.skipping import Edges, Finder, Trades, band_trades, clock_trades

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from keeper.core.arrays import Floats
-from keeper.core.policies import FAR, Strategy
+from keeper.core.policies import FAR
+from keeper.model.strategies import Strategy
 from keeper.sim.edges import Looks, edges
 from keeper.sim.optimum import Lattice, Look, Problem, Region, Rule, look_at
 
@@ -47,7 +48,7 @@ def ratio(of: Floats, to: Floats) -> Ratio:
 
 
 class Following(NamedTuple):
-    """A strategy of `core/policies` that does not go by the clock."""
+    """A strategy of `model/strategies` that does not go by the clock."""
 
     problem: Problem
     strategy: Strategy

@@ -9,8 +9,8 @@ from typing import Final, assert_never
 import numpy as np
 
 from keeper.core.arrays import Floats
-from keeper.core.policies import (
-    FAR,
+from keeper.core.policies import FAR
+from keeper.model.strategies import (
     Always,
     FixedBand,
     Interval,

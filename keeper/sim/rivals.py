@@ -7,7 +7,7 @@ import numpy as np
 from msgspec import Struct
 
 from keeper.core.decide import Terms
-from keeper.core.policies import (
+from keeper.model.strategies import (
     Always,
     FixedBand,
     Interval,

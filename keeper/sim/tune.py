@@ -12,8 +12,8 @@ import numpy as np
 from msgspec import Struct
 
 from keeper.core.decide import Terms
-from keeper.core.policies import Optimal
 from keeper.model.errors import ConfigError
+from keeper.model.strategies import Optimal
 from keeper.model.units import DAY_S, YEAR_S
 from keeper.sim.accounting import Account, Needs
 from keeper.sim.backtest import Scene

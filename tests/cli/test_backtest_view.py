@@ -8,7 +8,7 @@ from keeper.cli.backtest_view import Told
 from keeper.cli.setting import Setting
 from keeper.cli.staging import OPEN_LIMITS, stage
 from keeper.core.decide import EwmaVolatility, FixedVolatility, Policy, Terms
-from keeper.core.policies import Never, Optimal
+from keeper.model.strategies import Never, Optimal
 from keeper.sim.backtest import Scene
 from keeper.sim.comparison import Comparison, entry
 from keeper.sim.holding import ASSET, Range, hold

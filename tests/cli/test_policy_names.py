@@ -1,8 +1,8 @@
 import pytest
 
 from keeper.cli.policy_names import PLAIN, strategy
-from keeper.core.policies import FixedBand, Interval, Optimal, Strategy
 from keeper.model.errors import ConfigError
+from keeper.model.strategies import FixedBand, Interval, Optimal, Strategy
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from msgspec import structs
 
 from keeper.adapters.stores.sqlite import SqliteJournal
 from keeper.model.events import Decided
-from keeper.model.flow import Hold
+from keeper.model.flow import Hold, Premises, Rebalance
+from keeper.model.strategies import FixedBand
 
 Keeper = Callable[..., Result]
 
@@ -36,11 +37,33 @@ def test_several_decisions_come_oldest_first(
     ]
 
 
+def test_it_is_told_what_the_band_would_be_were_a_number_wrong(
+    keeper: Keeper, journal: SqliteJournal, rebalance: Decided
+) -> None:
+    decision = rebalance.decision
+    assert isinstance(decision, Rebalance)
+    premises = Premises(
+        strategy=FixedBand(width_base=0.8),
+        sigma_x=0.1,
+        remaining_years=0.1,
+        check_years=0.0,
+        max_net=0.7,
+    )
+    decision = structs.replace(decision, why=structs.replace(decision.why, premises=premises))
+    journal.append(structs.replace(rebalance, decision=decision))
+    assert "    gas            ×0.5: ±0.7 outer, ±0.3 inner, ×2: ±0.7" in keeper("why").stdout
+    (found,) = json.loads(keeper("why", "--json").stdout)["if_wrong"]
+    assert found[0] == ["sigma", 0.5, 0.7, 0.3]
+    assert len(found) == 8
+
+
 def test_programs_get_every_input(
     keeper: Keeper, journal: SqliteJournal, rebalance: Decided
 ) -> None:
     journal.append(rebalance)
-    (decided,) = json.loads(keeper("why", "--json").stdout)["decisions"]
+    said = json.loads(keeper("why", "--json").stdout)
+    (decided,) = said["decisions"]
+    assert said["if_wrong"] == [[]], "its premises are not known"
     assert decided["decision"]["why"]["band"]["outer"] == 0.8
     assert len(decided["decision"]["why"]["gates"]) == 5
 

@@ -1,11 +1,11 @@
 """One book at one block, for tests of what is thought about it: a range, and no hedge yet."""
 
 from keeper.core.limits import Activity
-from keeper.core.policies import Optimal
 from keeper.core.terms import FixedVolatility, Memory, Policy, Terms
 from keeper.model.chain import BlockRef
 from keeper.model.market import Quote
 from keeper.model.position import Concentrated, VenueState
+from keeper.model.strategies import Optimal
 from keeper.model.units import GWEI, HOUR_S, MS_PER_S
 from keeper.sim.world import ASSET, LIMITS
 

@@ -27,9 +27,10 @@ from keeper.core.band_vectors import (
     remaining_lives,
 )
 from keeper.core.gas_regime import GasRegime
-from keeper.core.policies import Optimal, Situation, optimal
+from keeper.core.policies import Situation, optimal
 from keeper.model.errors import BadData
 from keeper.model.flow import Band
+from keeper.model.strategies import Optimal
 
 COUNT = 40
 SEEDS = st.integers(0, 2**32 - 1)

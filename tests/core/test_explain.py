@@ -1,32 +1,32 @@
 """The record of a decision: its numbers add up, and its what-ifs are what the policy would say."""
 
-from math import sqrt
+from math import log, sqrt
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from keeper.core.explain import TIMES, reasoning, sensitivity
+from keeper.core.explain import TIMES, Sensitivity, reasoning, sensitivity, what_ifs
 from keeper.core.gas_regime import GasRegime
-from keeper.core.policies import (
-    FAR,
+from keeper.core.policies import FAR, Plan, Policy, Situation, policy_of
+from keeper.core.problem import Problem, pose
+from keeper.core.terms import Memory
+from keeper.model.chain import ChainId
+from keeper.model.flow import GasState, Gate, Reasoning, Snapshot
+from keeper.model.position import Linear, VaultState
+from keeper.model.strategies import (
     Always,
     FixedBand,
     Interval,
     Never,
     Optimal,
-    Plan,
-    Situation,
     Strategy,
     WhalleyWilmott,
     Zakamouline,
-    policy_of,
 )
-from keeper.core.problem import Problem, pose
-from keeper.model.chain import ChainId
-from keeper.model.flow import Gate, Reasoning, Sensitivity, Snapshot
-from keeper.model.position import Linear, VaultState
 from keeper.model.units import YEAR_S
 from keeper.sim.world import ASSET
 from tests.core.books import BARE, BLOCK, POLICY, QUIET, QUOTE, RANGE, TERMS, VENUE
@@ -47,9 +47,13 @@ HERE = Situation(
 GAS = GasRegime(cheap_usd=2.0, expensive_usd=50.0, expensive_now=True, expensive_years=7e-4)
 
 
+def wrong(at: Situation, plan: Plan, policy: Policy) -> tuple[Sensitivity, ...]:
+    return what_ifs(at, plan.band, plan.sigma_x, policy)
+
+
 def asked(strategy: Strategy, at: Situation = HERE) -> dict[tuple[str, float], Sensitivity]:
     policy = policy_of(strategy)
-    return {(one.of, one.times): one for one in sensitivity(at, policy(at), policy)}
+    return {(one.of, one.times): one for one in wrong(at, policy(at), policy)}
 
 
 # sensitivity
@@ -115,7 +119,7 @@ def test_with_a_curve_no_other_price_is_asked_for() -> None:
     def unwilling(_price: float, _years: float) -> float:
         raise AssertionError
 
-    found = sensitivity(replace(at, delta_at=unwilling), plan, policy_of(Optimal()))
+    found = wrong(replace(at, delta_at=unwilling), plan, policy_of(Optimal()))
     assert len(found) == 8
     # And it comes near what the policy would say if it were asked.
     for one in found:
@@ -132,7 +136,7 @@ def test_no_what_if_lies_beyond_the_hard_limit(
     at = replace(HERE, delta_at=range_delta, max_net=max_net, fixed_usd=fixed_usd)
     at = replace(at, prop_usd=prop_usd)
     plan = policy_of(Optimal())(at)
-    for one in sensitivity(at, plan, policy_of(Optimal())):
+    for one in wrong(at, plan, policy_of(Optimal())):
         assert 0.0 <= one.inner <= one.outer <= max_net
 
 
@@ -162,18 +166,23 @@ def test_from_a_band_that_looks_alone_make_the_new_one_is_taken_as_it_is() -> No
     policy = policy_of(Optimal(horizon_guard=False))
     simple = replace(at, delta_at=None, gamma=plan.sigma_x / (at.price * at.sigma))
     assert policy(simple).band.outer == 0.0 < plan.band.outer
-    for one in sensitivity(at, plan, policy):
+    for one in wrong(at, plan, policy):
         assert 0.0 <= one.inner <= one.outer
 
 
 # the record
 
+DEAR = GasState(
+    at_s=BLOCK.timestamp_s - 12, price_wei=5e10, dear=True, cheap_log=log(1e10), dear_log=log(5e10),
+    cheap_s=1e6, dear_s=1e5, falls=10.0,
+)  # fmt: skip
+"""Gas has been dear since a moment ago, as it was before."""
 GATES = (Gate("band", True, 1.0, 2.0, "base"),)  # noqa: FBT003  # a row of a table
 
 
 def solved(
     net: float, strategy: Strategy | None = None, *, gamma: bool = True, units: float = 0.0,
-    **policy: object,
+    memory: Memory = QUIET, **policy: object,
 ) -> tuple[Problem, Plan, Reasoning]:  # fmt: skip
     """Return the problem of a book with that *net* delta, its plan, and the record of *units*."""
     terms = replace(TERMS, policy=replace(POLICY, strategy=strategy or BARE, **policy))
@@ -181,9 +190,9 @@ def solved(
     seen = Snapshot(
         ChainId(31337), BLOCK, {"v": VaultState(legs, {"pool": 2_000.0})}, QUOTE, QUOTE, VENUE
     )
-    delta = pose(seen, terms, QUIET).at.delta
+    delta = pose(seen, terms, memory).at.delta
     seen = replace(seen, venue=replace(VENUE, size_base=net - delta))
-    problem = pose(seen, terms, QUIET)
+    problem = pose(seen, terms, memory)
     plan = policy_of(terms.policy.strategy)(problem.at)
     return problem, plan, reasoning(seen, terms, problem, plan, units, GATES)
 
@@ -199,7 +208,35 @@ def test_the_record_has_what_the_decision_was_made_from() -> None:
     assert (why.exposure, why.hedge, why.net) == (problem.exposure, problem.hedge, problem.at.net)
     assert (why.band, why.costs, why.gas) == (plan.band, problem.costs, problem.gas)
     assert (why.risk_aversion, why.sigma, why.hedge_ratio) == (1e-4, 0.8, 1.0)
-    assert why.sensitivity == sensitivity(problem.at, plan, policy_of(BARE))
+    assert why.premises is not None
+    assert why.premises.strategy == BARE
+
+
+@pytest.mark.parametrize(
+    ("strategy", "wishes"),
+    [
+        (BARE, {}),
+        (Optimal(), {"max_net_base": 3.0, "check_interval_s": 60}),
+        (WhalleyWilmott(), {"horizon_s": 3_600}),
+        (FixedBand(width_base=3.0), {"hedge_ratio": 0.5}),
+        (Optimal(), {"memory": replace(QUIET, gas=DEAR)}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_from_the_record_the_policy_is_asked_what_it_was_asked(
+    strategy: Strategy, wishes: dict[str, Any]
+) -> None:
+    problem, plan, why = solved(1.0, strategy, **wishes)
+    again = msgspec.json.decode(msgspec.json.encode(why), type=Reasoning)
+    assert (problem.at.gas is not None) == ("memory" in wishes)
+    expected = wrong(problem.at, plan, policy_of(strategy))
+    assert sensitivity(again) == expected
+    assert len(expected) == 8
+
+
+def test_a_record_without_premises_has_no_what_ifs() -> None:
+    _, _, why = solved(1.0)
+    assert sensitivity(replace(why, premises=None)) == ()
 
 
 def test_risk_cost_and_benefit_worked_by_hand() -> None:
@@ -257,4 +294,4 @@ def test_a_policy_without_an_edge_says_who_or_when() -> None:
     assert "a person asks for it" in why.would_trade_if
     assert why.would_trade_if.endswith("never")
     assert why.band.outer == FAR
-    assert why.sensitivity == ()
+    assert sensitivity(why) == ()

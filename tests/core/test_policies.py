@@ -10,22 +10,19 @@ from msgspec.structs import replace
 from keeper.core.band import limit_band, optimal_band
 from keeper.core.band_corrections import check_shift, pace, saturation
 from keeper.core.gas_regime import GasRegime
-from keeper.core.policies import (
-    FAR,
+from keeper.core.policies import FAR, Plan, Situation, policy_of
+from keeper.model.errors import BadData
+from keeper.model.flow import Band
+from keeper.model.strategies import (
     Always,
     FixedBand,
     Interval,
     Never,
     Optimal,
-    Plan,
-    Situation,
     Strategy,
     WhalleyWilmott,
     Zakamouline,
-    policy_of,
 )
-from keeper.model.errors import BadData
-from keeper.model.flow import Band
 from keeper.model.units import YEAR_S
 from tests.core.books import BARE
 from tests.core.draws import powers

@@ -5,9 +5,9 @@ from math import inf, nan
 import msgspec
 import pytest
 
-from keeper.core.policies import Optimal, Zakamouline
 from keeper.core.terms import MAX_SIGMA, EwmaVolatility, FixedVolatility, Policy
 from keeper.model.errors import ConfigError
+from keeper.model.strategies import Optimal, Zakamouline
 
 POLICY = Policy(risk_aversion_per_usd=1e-5, volatility=FixedVolatility(0.8))
 

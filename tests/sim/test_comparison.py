@@ -2,7 +2,7 @@ import pytest
 from msgspec.structs import replace
 
 from keeper.core.decide import Terms
-from keeper.core.policies import Always, FixedBand, Interval, Never, Optimal, Strategy
+from keeper.model.strategies import Always, FixedBand, Interval, Never, Optimal, Strategy
 from keeper.sim import backtest
 from keeper.sim.backtest import Scene
 from keeper.sim.comparison import Spot, cost_at, decided, entry, frontier, scenarios

@@ -4,17 +4,15 @@ from msgspec.structs import replace
 
 from keeper.core.decide import EwmaVolatility, Terms
 from keeper.core.gas_regime import regime
-from keeper.core.policies import (
-    FAR,
+from keeper.core.policies import FAR, Situation, policy_of
+from keeper.model.strategies import (
     Always,
     FixedBand,
     Never,
     Optimal,
-    Situation,
     Strategy,
     WhalleyWilmott,
     Zakamouline,
-    policy_of,
 )
 from keeper.sim.backtest import Scene, costs_along, gas_states
 from keeper.sim.edges import Looks, edges, looks_along, sigmas

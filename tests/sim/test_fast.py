@@ -3,7 +3,7 @@ import pytest
 from msgspec.structs import replace
 
 from keeper.core.decide import EwmaVolatility, Terms
-from keeper.core.policies import Always, Interval, Never, Optimal
+from keeper.model.strategies import Always, Interval, Never, Optimal
 from keeper.sim.backtest import Run, Scene, gas_usd, run
 from keeper.sim.edges import edges, looks_along
 from keeper.sim.fast import run_fast, scout_of

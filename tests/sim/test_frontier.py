@@ -4,15 +4,8 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from keeper.core.policies import (
-    Always,
-    Never,
-    Optimal,
-    Situation,
-    Strategy,
-    WhalleyWilmott,
-    policy_of,
-)
+from keeper.core.policies import Situation, policy_of
+from keeper.model.strategies import Always, Never, Optimal, Strategy, WhalleyWilmott
 from keeper.sim.claims import short_straddle
 from keeper.sim.frontier import Clock, Following, Table, ratio, simulate, tabulated, trades
 from keeper.sim.optimum import Problem, Region, Rule, cost_of, lattice_of, look_at, solve

@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike
 
 from keeper.core.arrays import Floats
 from keeper.core.band import optimal_band
-from keeper.core.policies import Always, Never, Optimal, WhalleyWilmott
 from keeper.model.errors import BadData
+from keeper.model.strategies import Always, Never, Optimal, WhalleyWilmott
 from keeper.sim.frontier import Following, Table
 from keeper.sim.optimum import Lattice, Problem, cost_of, solve
 from tests.sim.problems import RANGE

@@ -5,8 +5,8 @@ import pytest
 from msgspec.structs import replace
 
 from keeper.core.greeks import Vanilla, black_scholes
-from keeper.core.policies import Always, Never, Optimal, Strategy
 from keeper.model.errors import BadData
+from keeper.model.strategies import Always, Never, Optimal, Strategy
 from keeper.sim import optimum_entropic
 from keeper.sim.accounting import entropic
 from keeper.sim.claims import Call

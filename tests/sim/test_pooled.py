@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from keeper.core.decide import Terms
-from keeper.core.policies import Optimal
+from keeper.model.strategies import Optimal
 from keeper.sim.accounting import Account, cvar, entropic
 from keeper.sim.hedge_account import VenueTerms
 from keeper.sim.holding import Range

@@ -5,7 +5,7 @@ import pytest
 from msgspec.structs import replace
 
 from keeper.core.decide import Terms
-from keeper.core.policies import Interval, Never, Optimal
+from keeper.model.strategies import Interval, Never, Optimal
 from keeper.sim.backtest import Scene
 from keeper.sim.comparison import Comparison, entry, frontier
 from keeper.sim.edges import looks_along

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from keeper.core.decide import Terms
-from keeper.core.policies import FixedBand, Interval, Optimal
+from keeper.model.strategies import FixedBand, Interval, Optimal
 from keeper.sim.backtest import Scene
 from keeper.sim.edges import edges, looks_along
 from keeper.sim.rivals import FAMILIES, families, rivals, typical_width

@@ -8,7 +8,7 @@ from distributed import Client, LocalCluster
 from msgspec import json
 
 from keeper.core.decide import Terms
-from keeper.core.policies import FixedBand, Interval, Optimal
+from keeper.model.strategies import FixedBand, Interval, Optimal
 from keeper.sim.accounting import account
 from keeper.sim.backtest import Scene
 from keeper.sim.fast import run_fast

@@ -2,8 +2,8 @@ import pytest
 from msgspec.structs import replace
 
 from keeper.core.decide import Terms
-from keeper.core.policies import Optimal
 from keeper.model.errors import ConfigError
+from keeper.model.strategies import Optimal
 from keeper.sim.comparison import decided
 from keeper.sim.hedge_account import VenueTerms
 from keeper.sim.holding import Range

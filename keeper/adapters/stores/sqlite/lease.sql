@@ -1,4 +1,4 @@
--- Version 3 of the journal: who may act on it, and until when. Time is SQLite's own.
+-- Version 4 of the journal: who may act on it, and until when. Time is SQLite's own.
 
 CREATE VIEW clock AS
 SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) AS now_ms;

@@ -23,14 +23,19 @@ from keeper.model.events import Decided
 from keeper.model.records import Entry, Proof, Record, Totals
 from keeper.ports.acting import Open
 
-_COLUMNS: Final = "SELECT begun.data, settled.data, intent.id FROM intent"
-_EVENTS: Final = (
+_INTENTS: Final = (
+    "SELECT begun.data, settled.data, intent.id FROM intent"
     " JOIN event AS begun ON begun.seq = intent.seq"
     " LEFT JOIN event AS settled ON settled.seq = intent.settled_seq"
 )
-_INTENTS: Final = _COLUMNS + _EVENTS
 _OPEN: Final = (
-    f"{_COLUMNS} INDEXED BY open_intent {_EVENTS} WHERE intent.status IS NULL ORDER BY +intent.seq"
+    f"{_INTENTS} WHERE intent.seq IN ("  # noqa: S608  # a constant of this file
+    " SELECT seq FROM intent INDEXED BY one_open_intent"
+    "   WHERE status IS NULL AND withdraws IS NULL"
+    " UNION ALL"
+    " SELECT seq FROM intent INDEXED BY one_open_withdrawal"
+    "   WHERE status IS NULL AND withdraws IS NOT NULL"
+    ") ORDER BY intent.seq"
 )
 HISTORY: Final = (
     "SELECT"
@@ -183,8 +188,7 @@ def _record(
     connection: sqlite3.Connection, begun: str, settled: str | None, intent_id: str
 ) -> Record:
     signed = connection.execute(
-        "SELECT event.data FROM attempt JOIN event USING (seq)"
-        " WHERE attempt.intent_id = ? ORDER BY attempt.seq",
+        "SELECT data FROM event WHERE intent_id = ? AND kind = 'Signed' ORDER BY seq",
         (intent_id,),
     ).fetchall()
     return record(intent_id, begun, [data for (data,) in signed], settled)

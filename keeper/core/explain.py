@@ -8,9 +8,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from keeper.core import band as bands
-from keeper.core import gas_regime
 from keeper.core.policies import FAR, Plan, Policy, Situation, policy_of
-from keeper.core.problem import Problem
+from keeper.core.problem import Problem, situation
 from keeper.core.terms import Terms
 from keeper.model.flow import Band, Gate, Premises, Reasoning, Snapshot
 
@@ -109,28 +108,19 @@ def sensitivity(why: Reasoning) -> tuple[Sensitivity, ...]:
     """Return `what_ifs` of a record; nothing for one of a time when its premises were not kept."""
     if why.premises is None:
         return ()
-    policy = policy_of(why.premises.strategy)
-    return what_ifs(_shown(why, why.premises), why.band, why.premises.sigma_x, policy)
-
-
-def _shown(why: Reasoning, premises: Premises) -> Situation:
-    """Return what the policy was shown, but for other prices and for the time since the trade."""
-    price, costs = why.exposure.price, why.costs
-    return Situation(
-        price=price,
+    at = situation(
+        why.exposure,
+        why.costs,
+        why.gas,
+        hedge=why.hedge,
+        hedge_ratio=why.hedge_ratio,
         sigma=why.sigma,
-        net=why.net,
-        delta=why.hedge_ratio * why.exposure.delta,
-        gamma=why.hedge_ratio * why.exposure.gamma,
-        risk_weight=why.risk_aversion * (price * why.sigma) ** 2,
-        fixed_usd=costs.fixed_usd,
-        prop_usd=costs.proportional_rate * price,
-        impact_usd=costs.impact_per_base * price,
-        remaining_years=premises.remaining_years,
-        check_years=premises.check_years,
-        gas=None if why.gas is None else gas_regime.regime(why.gas, costs),
-        max_net=premises.max_net,
+        risk_aversion_per_usd=why.risk_aversion,
+        remaining_years=why.premises.remaining_years,
+        check_years=why.premises.check_years,
+        max_net=why.premises.max_net,
     )
+    return what_ifs(at, why.band, why.premises.sigma_x, policy_of(why.premises.strategy))
 
 
 def what_ifs(at: Situation, band: Band, sigma_x: float, policy: Policy) -> tuple[Sensitivity, ...]:

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from keeper.core import exposure as exposures
 from keeper.core import fees, gas_regime, prices, volatility
+from keeper.core.band_corrections import DeltaAt
 from keeper.core.delta_curve import delta_curve
 from keeper.core.limits import Activity
 from keeper.core.policies import FAR, Situation
@@ -46,24 +47,20 @@ def pose(snapshot: Snapshot, terms: Terms, memory: Memory) -> Problem:
     state, sigma = _sigma(policy, memory.volatility, snapshot)
     costs = _costs(snapshot, terms, memory)
     gas = gas_regime.fold(memory.gas, max(costs.gas_price_wei, 1), snapshot.block.timestamp_s)
-    delta = policy.hedge_ratio * exposure.delta
     return Problem(
-        at=Situation(
-            price=price,
+        at=situation(
+            exposure,
+            costs,
+            gas,
+            hedge=snapshot.venue.size_base,
+            hedge_ratio=policy.hedge_ratio,
             sigma=sigma,
-            net=delta + snapshot.venue.size_base,
-            delta=delta,
-            gamma=policy.hedge_ratio * exposure.gamma,
-            risk_weight=policy.risk_aversion_per_usd * (price * sigma) ** 2,
-            fixed_usd=costs.fixed_usd,
-            prop_usd=costs.proportional_rate * price,
-            impact_usd=costs.impact_per_base * price,
+            risk_aversion_per_usd=policy.risk_aversion_per_usd,
             remaining_years=policy.horizon_s / YEAR_S,
             check_years=policy.check_interval_s / YEAR_S,
+            max_net=FAR if policy.max_net_base is None else policy.max_net_base,
             since_trade_years=_since_trade_years(memory.activity),
             delta_at=delta_curve(legs, terms.asset, snapshot.block.timestamp_s, policy.hedge_ratio),
-            gas=gas_regime.regime(gas, costs),
-            max_net=FAR if policy.max_net_base is None else policy.max_net_base,
         ),
         exposure=exposure,
         hedge=snapshot.venue.size_base,
@@ -71,6 +68,42 @@ def pose(snapshot: Snapshot, terms: Terms, memory: Memory) -> Problem:
         sigma=sigma,
         volatility=state,
         gas=gas,
+    )
+
+
+def situation(  # noqa: PLR0913  # all that a policy is shown, from what a record has of it
+    exposure: Exposure,
+    costs: Costs,
+    gas: GasState | None,
+    *,
+    hedge: float,
+    hedge_ratio: float,
+    sigma: float,
+    risk_aversion_per_usd: float,
+    remaining_years: float,
+    check_years: float,
+    max_net: float,
+    since_trade_years: float = inf,
+    delta_at: DeltaAt | None = None,
+) -> Situation:
+    """Return what a policy is shown; what has a default no record keeps."""
+    price, delta = exposure.price, hedge_ratio * exposure.delta
+    return Situation(
+        price=price,
+        sigma=sigma,
+        net=delta + hedge,
+        delta=delta,
+        gamma=hedge_ratio * exposure.gamma,
+        risk_weight=risk_aversion_per_usd * (price * sigma) ** 2,
+        fixed_usd=costs.fixed_usd,
+        prop_usd=costs.proportional_rate * price,
+        impact_usd=costs.impact_per_base * price,
+        remaining_years=remaining_years,
+        check_years=check_years,
+        since_trade_years=since_trade_years,
+        delta_at=delta_at,
+        gas=None if gas is None else gas_regime.regime(gas, costs),
+        max_net=max_net,
     )
 
 

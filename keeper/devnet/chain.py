@@ -20,6 +20,7 @@ _ROUNDS: Final = 50
 _GLANCES: Final = 2_000
 _GLANCE_S: Final = 0.001
 _FIRST_COINBASE: Final = 1 << 152
+"""Far from precompiled contracts, and no account's."""
 
 
 class Tx(Struct, frozen=True):

@@ -15,7 +15,7 @@ from keeper.model.errors import ConfigError, Fatal, KeeperError, Stopped, Transi
 APPLICATION_ID: Final = 0x6B656570
 """`keep`, in the file's header: tells a journal from any other SQLite file."""
 
-STEPS: Final = ("schema.sql", "gas.sql", "fate.sql", "lease.sql", "lean.sql")
+STEPS: Final = ("schema.sql", "gas.sql", "fate.sql", "lease.sql", "lean.sql", "narrow.sql")
 """Scripts that lead from an empty file to the newest version; the version counts them."""
 
 BUSY_TIMEOUT_S: Final = 5.0

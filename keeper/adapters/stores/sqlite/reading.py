@@ -5,7 +5,7 @@ Everything is decoded from the events; the tables only say where to look.
 
 import sqlite3
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, TypeAlias
 
 from keeper.adapters.event_log import (
     Tip,
@@ -23,23 +23,36 @@ from keeper.model.events import Decided
 from keeper.model.records import Entry, Proof, Record, Totals
 from keeper.ports.acting import Open
 
+_NO_END: Final = 2**63 - 1
+
+_Row: TypeAlias = tuple[str, str | None, str, int, int | None]
+"""An intent as `_INTENTS` finds it. Its other events are between its first and its last."""
+
 _INTENTS: Final = (
-    "SELECT begun.data, settled.data, intent.id FROM intent"
+    "SELECT begun.data, settled.data, intent.id, intent.seq, intent.settled_seq FROM intent"
     " JOIN event AS begun ON begun.seq = intent.seq"
     " LEFT JOIN event AS settled ON settled.seq = intent.settled_seq"
 )
 _OPEN: Final = (
-    f"{_INTENTS} WHERE intent.seq IN ("  # noqa: S608  # a constant of this file
-    " SELECT seq FROM intent INDEXED BY one_open_intent"
+    f"{_INTENTS} WHERE intent.id IN ("  # noqa: S608  # a constant of this file
+    " SELECT id FROM intent INDEXED BY one_open_intent"
     "   WHERE status IS NULL AND withdraws IS NULL"
     " UNION ALL"
-    " SELECT seq FROM intent INDEXED BY one_open_withdrawal"
+    " SELECT id FROM intent INDEXED BY one_open_withdrawal"
     "   WHERE status IS NULL AND withdraws IS NOT NULL"
     ") ORDER BY intent.seq"
 )
 HISTORY: Final = (
     "SELECT"
-    " (SELECT max(signed_at_ms) FROM intent WHERE book = ?1 AND signed_at_ms IS NOT NULL),"
+    " (SELECT max(signed_at_ms) FROM ("
+    "   SELECT max(signed_at_ms) AS signed_at_ms FROM intent"
+    "     WHERE book = ?1 AND signed_at_ms IS NOT NULL AND status IS NOT NULL"
+    "   UNION ALL"
+    "   SELECT signed_at_ms FROM intent INDEXED BY one_open_intent"
+    "     WHERE book = ?1 AND status IS NULL AND withdraws IS NULL"
+    "   UNION ALL"
+    "   SELECT signed_at_ms FROM intent INDEXED BY one_open_withdrawal"
+    "     WHERE book = ?1 AND status IS NULL AND withdraws IS NOT NULL)),"
     " (SELECT total(gas_usd) FROM intent WHERE book = ?1 AND settled_at_ms >= ?2),"
     " (SELECT gas_used FROM intent WHERE book = ?1 AND status = 'done' AND withdraws IS NULL"
     "   AND settled_at_ms IS NOT NULL ORDER BY settled_at_ms DESC LIMIT 1),"
@@ -86,15 +99,15 @@ _TOTALS: Final = (
 def read_open(connection: sqlite3.Connection) -> tuple[Open, ...]:
     """Return unsettled intents, oldest first."""
     rows = connection.execute(_OPEN).fetchall()
-    records = [_record(connection, *row) for row in rows]
-    return tuple(_open(connection, record) for record in records)
+    return tuple(_open(connection, row) for row in rows)
 
 
-def _open(connection: sqlite3.Connection, found: Record) -> Open:
+def _open(connection: sqlite3.Connection, row: _Row) -> Open:
+    found = _record(connection, row)
     rows = connection.execute(
-        "SELECT data, seq FROM event WHERE intent_id = ?"
+        "SELECT data, seq FROM event WHERE seq > ? AND intent_id = ?"
         " AND kind IN ('Sent', 'Unseen', 'Placed', 'Progressed') ORDER BY seq",
-        (found.intent.id,),
+        (row[3], found.intent.id),
     ).fetchall()
     return open_of(found.intent, found.attempts, [decode(*row) for row in rows])
 
@@ -118,8 +131,12 @@ def read_decisions(
 
 def read_intents(connection: sqlite3.Connection, last: int) -> tuple[Record, ...]:
     """Return the *last* intents, oldest first."""
-    rows = connection.execute(f"{_INTENTS} ORDER BY intent.seq DESC LIMIT ?", (last,)).fetchall()
-    return tuple(_record(connection, *row) for row in reversed(rows))
+    rows = connection.execute(
+        f"{_INTENTS} WHERE intent.id IN (SELECT id FROM intent ORDER BY seq DESC LIMIT ?)"  # noqa: S608  # a constant of this file
+        " ORDER BY intent.seq",
+        (last,),
+    ).fetchall()
+    return tuple(_record(connection, row) for row in rows)
 
 
 def read_intent(connection: sqlite3.Connection, prefix: str) -> Record | None:
@@ -129,14 +146,18 @@ def read_intent(connection: sqlite3.Connection, prefix: str) -> Record | None:
         " ORDER BY intent.id LIMIT 2",
         (prefix,),
     ).fetchall()
-    return _record(connection, *rows[0]) if len(rows) == 1 else None
+    return _record(connection, rows[0]) if len(rows) == 1 else None
 
 
 def read_entries(
     connection: sqlite3.Connection, intent_id: str | None, last: int
 ) -> tuple[Entry, ...]:
     """Return the *last* events of the log, or of one intent, oldest first."""
-    which = "" if intent_id is None else "WHERE intent_id = ?1"
+    which = (
+        ""
+        if intent_id is None
+        else ("WHERE intent_id = ?1 AND seq >= (SELECT seq FROM intent WHERE id = ?1)")
+    )
     rows = connection.execute(
         f"SELECT seq, data FROM event {which} ORDER BY seq DESC LIMIT ?2",  # noqa: S608  # one of two constants
         (intent_id, last),
@@ -184,11 +205,11 @@ def _rows(connection: sqlite3.Connection, table: str) -> Iterator[tuple[object, 
     return connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3")  # noqa: S608  # a name from this package
 
 
-def _record(
-    connection: sqlite3.Connection, begun: str, settled: str | None, intent_id: str
-) -> Record:
+def _record(connection: sqlite3.Connection, row: _Row) -> Record:
+    begun, settled, intent_id, begun_seq, settled_seq = row
     signed = connection.execute(
-        "SELECT data FROM event WHERE intent_id = ? AND kind = 'Signed' ORDER BY seq",
-        (intent_id,),
+        "SELECT data FROM event WHERE seq > ? AND seq < ? AND intent_id = ? AND kind = 'Signed'"
+        " ORDER BY seq",
+        (begun_seq, _NO_END if settled_seq is None else settled_seq, intent_id),
     ).fetchall()
     return record(intent_id, begun, [data for (data,) in signed], settled)

@@ -14,10 +14,11 @@ from keeper.adapters.stores.sqlite import SqliteJournal, opening, writing
 from keeper.adapters.stores.sqlite.lease import FileLock
 from keeper.model.chain import ChainId
 from keeper.model.errors import ConfigError, Fatal, Stopped
-from keeper.model.events import Halted, Intended, Settled, Signed
+from keeper.model.events import Halted, Intended, Sent, Settled, Signed
 from keeper.model.lease import Candidate, Terms
 from keeper.ports.acting import Open
 from keeper.testing.conformance.journal_events import (
+    NOW_MS,
     a_hold,
     a_life,
     an_attempt,
@@ -290,6 +291,43 @@ def test_a_journal_of_version_2_keeps_what_it_holds_and_learns_new_ends(
         with pytest.raises(Fatal, match="not in the journal"):
             journal.append(Settled(an_outcome(an_intent(7)), 4))
         assert journal.verify().events == 8
+
+
+def test_a_journal_of_version_5_keeps_what_it_holds(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done, waiting = an_intent(0), an_intent(1)
+    attempts = (an_attempt(waiting, 1), an_attempt(waiting, 1, bump=1))
+    told = (
+        *a_life(done, 0),
+        Intended(waiting, NOW_MS),
+        Signed(attempts[0]),
+        Sent(waiting.id, attempts[0].hash, "taken", NOW_MS),
+        Signed(attempts[1]),
+    )
+    with monkeypatch.context() as older:
+        older.setattr(opening, "STEPS", opening.STEPS[:5])
+        with contextlib.closing(opening.connect(path, CHAIN, acting=True, alone=True)) as db:
+            tip = writing.read_genesis(db)
+            db.execute("BEGIN")
+            for event in told:
+                tip = writing.write(db, tip, event, ENCODER.encode(event), CHAIN)
+            db.execute("COMMIT")
+    with SqliteJournal.acting(path, CHAIN) as journal:
+        (still_open,) = journal.open()
+        assert (still_open.intent, still_open.attempts) == (waiting, attempts)
+        assert [sent.hash for sent in still_open.sends] == [attempts[0].hash]
+        assert [found.intent for found in journal.intents()] == [done, waiting]
+        assert [entry.event for entry in journal.entries(intent_id=done.id)] == list(told[:4])
+        assert journal.history(waiting.book, NOW_MS).last_trade_at_ms == attempts[1].signed_at_ms
+        assert journal.next_nonce(waiting.account) == 2
+        with pytest.raises(Fatal, match="still open"):
+            journal.append(Intended(an_intent(2), NOW_MS))
+        with pytest.raises(Fatal, match="signed before"):
+            journal.append(Signed(attempts[1]))
+        journal.append(Settled(an_outcome(waiting), NOW_MS))
+        assert journal.open() == ()
+        assert journal.verify().events == len(told) + 1
 
 
 def test_a_step_that_leaves_loose_ends_is_taken_back(

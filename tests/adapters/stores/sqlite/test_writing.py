@@ -52,6 +52,18 @@ def journal() -> Iterator[SqliteJournal]:
             "INSERT INTO attempt SELECT 1, 'x', id, 0 FROM intent WHERE status = 'done'",
             "nothing is signed for a settled intent",
         ),
+        (
+            "INSERT INTO intent (seq, id, book, account) VALUES (8, 'x', 'x', 'somebody')",
+            "begins with the next event",
+        ),
+        (
+            "UPDATE intent SET status = 'done', settled_seq = 8, settled_at_ms = 1 WHERE seq = 6",
+            "settled by the next event",
+        ),
+        (
+            "INSERT INTO attempt SELECT 8, 'x', id, 4 FROM intent WHERE status IS NULL",
+            "signed in the next event",
+        ),
         ("UPDATE attempt SET hash = 'x'", "do not change"),
         ("DELETE FROM attempt", "never forgotten"),
         ("UPDATE adopted SET nonce = 9", "stays adopted"),
@@ -64,10 +76,10 @@ def journal() -> Iterator[SqliteJournal]:
             "CHECK",
         ),
         (
-            "UPDATE intent SET status = 'x', settled_seq = 1, settled_at_ms = 1 WHERE seq = 6",
+            "UPDATE intent SET status = 'x', settled_seq = 7, settled_at_ms = 1 WHERE seq = 6",
             "CHECK",
         ),
-        ("UPDATE intent SET settled_seq = 1 WHERE status IS NULL", "CHECK"),
+        ("UPDATE intent SET settled_seq = 7 WHERE status IS NULL", "CHECK"),
         ("UPDATE intent SET settled_at_ms = 1 WHERE status IS NULL", "CHECK"),
     ],
 )
@@ -78,6 +90,25 @@ def test_the_file_itself_refuses_to_rewrite_history(
     with pytest.raises(sqlite3.IntegrityError, match=words):
         journal._db.execute(statement)
     assert journal.verify() == before
+
+
+def test_a_trade_takes_the_database_no_more_steps_after_many_others() -> None:
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    with SqliteJournal.in_memory(CHAIN) as journal:
+        journal._db.set_progress_handler(count, 1)
+        taken = []
+        for nonce in range(200):
+            before = steps
+            journal.append(*a_life(an_intent(nonce), nonce))
+            assert journal.open() == ()
+            taken.append(steps - before)
+    assert taken[-1] == taken[10]
 
 
 def test_a_damaged_halt_is_named_by_its_place_in_the_log(journal: SqliteJournal) -> None:

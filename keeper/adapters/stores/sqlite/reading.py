@@ -153,13 +153,10 @@ def read_entries(
     connection: sqlite3.Connection, intent_id: str | None, last: int
 ) -> tuple[Entry, ...]:
     """Return the *last* events of the log, or of one intent, oldest first."""
-    which = (
-        ""
-        if intent_id is None
-        else ("WHERE intent_id = ?1 AND seq >= (SELECT seq FROM intent WHERE id = ?1)")
-    )
     rows = connection.execute(
-        f"SELECT seq, data FROM event {which} ORDER BY seq DESC LIMIT ?2",  # noqa: S608  # one of two constants
+        "SELECT seq, data FROM event"
+        " WHERE seq >= coalesce((SELECT seq FROM intent WHERE id = ?1), 0)"
+        " AND (?1 IS NULL OR intent_id = ?1) ORDER BY seq DESC LIMIT ?2",
         (intent_id, last),
     ).fetchall()
     return tuple(Entry(seq, decode(data, seq)) for seq, data in reversed(rows))

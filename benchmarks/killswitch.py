@@ -39,7 +39,7 @@ from keeper.engine.loop import Loop
 from keeper.model.chain import BlockRef, SignedTx, UnsignedTx
 from keeper.model.events import Halted
 from keeper.model.units import MS_PER_S
-from keeper.ports.acting import Signer
+from keeper.ports.acting import Signer, Work, nothing
 from keeper.ports.reading import Chain
 
 Mode = Literal["trading", "blocked_looking", "blocked_signing"]
@@ -102,11 +102,11 @@ class SlowChain:
         self._sleep_s = sleep_s
         self.answer = chain.answer
 
-    def head(self) -> BlockRef:
+    def head(self, meanwhile: Work = nothing) -> BlockRef:
         if self._sleep_s:
             self._marks.put("blocked")
             time.sleep(self._sleep_s)
-        return self._chain.head()
+        return self._chain.head(meanwhile)
 
 
 def run_keeper(toml: str, marks_path: str, mode: Mode) -> None:

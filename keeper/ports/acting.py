@@ -171,6 +171,10 @@ class Journal(Protocol):
         """
         ...
 
+    def make_ready(self) -> None:
+        """Do what makes the next `append` shorter and changes nothing, while there is time."""
+        ...
+
     def knows(self, intent_id: str) -> bool:
         """Return whether an intent of this id was ever written down."""
         ...

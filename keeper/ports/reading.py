@@ -16,6 +16,7 @@ from keeper.model.errors import CallReverted
 from keeper.model.flow import Fill, Intent, Progress
 from keeper.model.market import Quote
 from keeper.model.position import VaultState, VenueState
+from keeper.ports.acting import Work, nothing
 
 T = TypeVar("T")
 
@@ -25,8 +26,12 @@ Read: TypeAlias = Generator[tuple[Call, ...], tuple[Answer, ...], T]
 class Chain(Protocol):
     """Answers calls, all at the same block."""
 
-    def head(self) -> BlockRef:
-        """Return the newest block."""
+    def head(self, meanwhile: Work = nothing) -> BlockRef:
+        """Return the newest block.
+
+        *meanwhile* is what there is to do until the answer comes: it is called whenever the
+        question has left, or not at all, and must not raise.
+        """
         ...
 
     def answer(self, calls: tuple[Call, ...], at: BlockRef) -> tuple[Answer | CallReverted, ...]:

@@ -78,7 +78,8 @@ class Wire:
         self._tip = 0
         """The chain's newest block when the process last asked for it."""
 
-    def head(self) -> BlockRef:
+    def head(self, meanwhile: Work = nothing) -> BlockRef:
+        meanwhile()  # before others get their turn: what was done in it is as old as it can be
         self._ask("head")
         ref = self._view().ref
         self._seen, self._tip = ref.number, self._chain.head.ref.number

@@ -43,6 +43,9 @@ class MemoryJournal:
             del self.events[kept:]
             raise
 
+    def make_ready(self) -> None:
+        """There is nothing to prepare."""
+
     def knows(self, intent_id: str) -> bool:
         return any(intent.id == intent_id for intent in self.intents())
 

@@ -104,6 +104,9 @@ class WatchedJournal:
         self._note(events)
         self._gate("appended")
 
+    def make_ready(self) -> None:
+        self._inner.make_ready()
+
     def knows(self, intent_id: str) -> bool:
         return self._inner.knows(intent_id)
 

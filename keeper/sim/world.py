@@ -140,13 +140,13 @@ class World:
     def _effect(self, tx_hash: str) -> float:
         """Return what an included transaction did to the position."""
         tx = self.pool[tx_hash]
-        if tx_hash in self.reverted or self.inert or not tx.message.data:
-            return 0.0
-        return order_of(tx).units * self.skew
+        is_idle = tx_hash in self.reverted or self.inert or not tx.message.data
+        return 0.0 if is_idle else order_of(tx).units * self.skew
 
     # The ports `Chain` and `Network`.
 
-    def head(self) -> BlockRef:
+    def head(self, meanwhile: Work = nothing) -> BlockRef:
+        meanwhile()
         return BlockRef(
             number=self.number,
             hash=f"0x{self.number:064x}",
@@ -186,8 +186,8 @@ class World:
         self, sender: Address, message: Message, fees: Fees, at: BlockRef, meanwhile: Work = nothing
     ) -> Rehearsal:
         meanwhile()
-        run = self.simulate(sender, message, fees, at)
-        return Rehearsal(run, self.standing(sender, message.to, at))
+        returned = self.simulate(sender, message, fees, at)
+        return Rehearsal(returned, self.standing(sender, message.to, at))
 
     def send(self, raw: bytes) -> str:
         self.spend()

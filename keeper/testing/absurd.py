@@ -10,6 +10,7 @@ from hypothesis.strategies import SearchStrategy
 from keeper.adapters.words import checksum_address, split_types
 from keeper.model.chain import Answer, BlockRef, Call
 from keeper.model.errors import CallReverted
+from keeper.ports.acting import Work, nothing
 from keeper.testing.replay import Recording
 
 _SIZED: Final = re.compile(r"(u?int|bytes)(\d+)")
@@ -61,6 +62,7 @@ class Absurd:
             return invented
         return self._recording.get(call, CallReverted("reverted", to=call.to))
 
-    def head(self) -> BlockRef:
+    def head(self, meanwhile: Work = nothing) -> BlockRef:
         """Not asked: reads are pinned by their driver."""
+        del meanwhile
         raise NotImplementedError

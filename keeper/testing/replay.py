@@ -17,6 +17,7 @@ from keeper.adapters.chain.codec import decode
 from keeper.adapters.words import encoder
 from keeper.model.chain import Address, Answer, BlockRef, Call
 from keeper.model.errors import CallReverted
+from keeper.ports.acting import Work, nothing
 from keeper.ports.reading import Chain
 
 BLOCK: Final = BlockRef(
@@ -37,8 +38,9 @@ class Replay:
         self._recording = recording
         self.rounds: list[tuple[Call, ...]] = []
 
-    def head(self) -> BlockRef:
+    def head(self, meanwhile: Work = nothing) -> BlockRef:
         """Return the one block there is."""
+        del meanwhile
         return BLOCK
 
     def answer(self, calls: tuple[Call, ...], at: BlockRef) -> tuple[Answer | CallReverted, ...]:
@@ -53,8 +55,9 @@ class Replay:
 class Reverting:
     """Answers every call with a revert."""
 
-    def head(self) -> BlockRef:
+    def head(self, meanwhile: Work = nothing) -> BlockRef:
         """Return the one block there is."""
+        del meanwhile
         return BLOCK
 
     def answer(self, calls: tuple[Call, ...], at: BlockRef) -> tuple[Answer | CallReverted, ...]:
@@ -70,9 +73,9 @@ class Recorder:
         self.answers: dict[Call, Answer | CallReverted] = {}
         self.rounds: list[tuple[Call, ...]] = []
 
-    def head(self) -> BlockRef:
+    def head(self, meanwhile: Work = nothing) -> BlockRef:
         """Return the chain's newest block."""
-        return self._chain.head()
+        return self._chain.head(meanwhile)
 
     def answer(self, calls: tuple[Call, ...], at: BlockRef) -> tuple[Answer | CallReverted, ...]:
         """Return what the chain answers."""

@@ -10,7 +10,7 @@ from keeper.engine.reconcile import UnknownHistory
 from keeper.model.chain import BlockRef
 from keeper.model.errors import BadData, Fatal, Fenced, KeeperError, Transient, Uncertain
 from keeper.model.events import Adopted, Decided, Event, Halted, Resumed, Troubled
-from keeper.ports.acting import Open
+from keeper.ports.acting import Open, Work, nothing
 from keeper.sim.memory_journal import MemoryJournal
 from keeper.sim.world import LIMITS, World, desk_of
 from keeper.testing.leases import HandLease
@@ -21,7 +21,8 @@ def loop_on(world: World, journal: MemoryJournal) -> Loop:
 
 
 def failing(error: BaseException) -> object:
-    def head() -> BlockRef:
+    def head(meanwhile: Work = nothing) -> BlockRef:
+        del meanwhile
         raise error
 
     return head
@@ -460,7 +461,8 @@ def test_a_halt_that_could_not_be_written_is_written_before_anything_else(
     loop = loop_on(world, journal)
     head = world.head
 
-    def fail_while_the_journal_is_away() -> BlockRef:
+    def fail_while_the_journal_is_away(meanwhile: Work = nothing) -> BlockRef:
+        del meanwhile
         journal.trouble = Transient("unreachable")
         raise error
 
@@ -482,7 +484,8 @@ def test_a_halt_that_is_owed_outlives_the_lease_unless_another_keeper_has_led(
     loop = Loop(desk_of(world, journal), Mailbox(), leadership=Leadership(lease))
     head = world.head
 
-    def fail_while_the_database_is_away() -> BlockRef:
+    def fail_while_the_database_is_away(meanwhile: Work = nothing) -> BlockRef:
+        del meanwhile
         journal.trouble = Transient("unreachable")
         raise Fatal("mined without an effect")
 

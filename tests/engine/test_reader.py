@@ -12,6 +12,7 @@ from keeper.model.chain import Address, Answer, BlockRef, Call
 from keeper.model.errors import BadData, CallReverted, Transient
 from keeper.model.market import Quote
 from keeper.model.position import VaultState
+from keeper.ports.acting import Work, nothing
 from keeper.ports.reading import Read
 
 BLOCK = BlockRef(number=7, hash="0x07", parent_hash="0x06", timestamp_s=1, base_fee_wei=1)
@@ -28,7 +29,8 @@ class Echo:
         self.reverting = reverting
         self.rounds: list[tuple[Call, ...]] = []
 
-    def head(self) -> BlockRef:
+    def head(self, meanwhile: Work = nothing) -> BlockRef:
+        del meanwhile
         return BLOCK
 
     def answer(self, calls: tuple[Call, ...], at: BlockRef) -> tuple[Answer | CallReverted, ...]:

@@ -6,6 +6,7 @@ from keeper.engine.loop import Loop
 from keeper.engine.mailbox import Mailbox
 from keeper.model.chain import BlockRef
 from keeper.model.events import Decided, Troubled
+from keeper.ports.acting import Work, nothing
 from keeper.sim.memory_journal import MemoryJournal
 from keeper.sim.world import LIMITS, World, desk_of
 
@@ -56,7 +57,8 @@ def test_c7_a_later_block_that_is_stamped_earlier_is_told_and_nothing_is_traded_
     loop, journal = at_work(world)
     head = world.head()
 
-    def earlier() -> BlockRef:
+    def earlier(meanwhile: Work = nothing) -> BlockRef:
+        del meanwhile
         return msgspec.structs.replace(head, number=101, timestamp_s=head.timestamp_s - 100_000)
 
     world.delta = 0.0

@@ -2,12 +2,13 @@ import msgspec
 import pytest
 
 from keeper.core.limits import Limits
-from keeper.engine.tick import Desk, tick
+from keeper.engine.tick import Desk, look, tick
 from keeper.model.chain import BlockRef, Watch
 from keeper.model.errors import BadData, KeeperError, Transient
 from keeper.model.events import CodeSeen, Decided, Intended, Sent, Signed, Troubled
 from keeper.model.flow import Hold, Rebalance
 from keeper.model.position import VaultState, VenueState
+from keeper.ports.acting import History, Open, Work, nothing
 from keeper.ports.reading import Read
 from keeper.sim.memory_journal import MemoryJournal
 from keeper.sim.world import LIMITS, World, WorldVenue, desk_of
@@ -264,3 +265,80 @@ def test_o5_o6_a_jump_of_the_price_is_acted_on_when_a_second_source_shows_it_too
     venue.heard = 2_390.0
     (note,) = tick(desk)
     assert isinstance(note.decision, Rebalance)
+
+
+class Minutes:
+    """A world and a journal, and in which order they are asked."""
+
+    def __init__(self) -> None:
+        minutes: list[str] = []
+
+        class Watched(MemoryJournal):
+            is_away = False
+
+            def make_ready(self) -> None:
+                minutes.append("ready")
+
+            def open(self) -> tuple[Open, ...]:
+                minutes.append("open")
+                if self.is_away:
+                    raise Transient("the journal is away")
+                return super().open()
+
+            def history(self, book: str, now_ms: int) -> History:
+                minutes.append("past")
+                return super().history(book, now_ms)
+
+        class Asked(World):
+            def head(self, meanwhile: Work = nothing) -> BlockRef:
+                minutes.append("asked")
+                meanwhile()
+                minutes.append("head")
+                return super().head()
+
+        self.journal = Watched()
+        self.world = Asked(delta=0.0)
+        self.desk = desk_of(self.world, self.journal)
+        self.taken = minutes
+
+    def of_a_tick(self) -> list[str]:
+        self.taken.clear()
+        tick(self.desk)
+        return list(self.taken)
+
+
+def test_the_journal_is_read_while_the_node_is_asked_for_its_head() -> None:
+    assert Minutes().of_a_tick() == ["asked", "ready", "open", "past", "head"]
+
+
+def test_while_an_intent_is_open_the_past_is_read_after_its_step() -> None:
+    minutes = Minutes()
+    minutes.world.delta = 10.0
+    assert minutes.of_a_tick()[:5] == ["asked", "ready", "open", "past", "head"]
+    minutes.world.mine()
+    assert minutes.of_a_tick() == ["asked", "ready", "open", "head", "open", "past"]
+
+
+def test_a_journal_that_is_away_says_so_where_something_depends_on_it() -> None:
+    minutes = Minutes()
+    minutes.journal.is_away = True
+    with pytest.raises(Transient, match="the journal is away"):
+        tick(minutes.desk)
+    assert minutes.taken == ["asked", "ready", "open", "head", "open"]
+    minutes.journal.is_away = False
+    (note,) = tick(minutes.desk)
+    assert note.decision.why is not None
+
+
+def test_what_was_seen_last_is_thought_over_and_never_acted_on() -> None:
+    world, journal = World(delta=0.0), MemoryJournal()
+    desk = desk_of(world, journal)
+    tick(desk)
+    before = list(journal.events)
+    world.delta = 10.0
+    desk.views.update(look(desk, world.head()))
+    world.delta = 0.0
+    (note,) = tick(desk)
+    assert isinstance(note.decision, Hold)
+    assert [type(event) for event in journal.events[len(before) :]] == [Decided]
+    assert world.raws == []

@@ -107,15 +107,15 @@ class Evm:
             self._anchor = anchor
             self._checked_dials = -1
 
-    def head(self) -> BlockRef:
-        """Return the newest block.
+    def head(self, meanwhile: Work = nothing) -> BlockRef:
+        """See `Chain.head`.
 
         A lower number than seen before means that a backend lags behind, and its state is old: it
         is `Transient`, up to `lower_heads` times in a row. After that the chain did go back. The
         same number with another hash is an ordinary reorg and is taken at once.
         """
         named = self._ahead.named
-        block = caught_up(self.newest, named)
+        block = caught_up(lambda: self.newest(meanwhile), named)
         self._ahead.forget(named)
         known = self._head
         if known is not None and block.number < known.number:
@@ -131,14 +131,14 @@ class Evm:
                 self._take_anchor(block.number)
         return block
 
-    def newest(self) -> BlockRef:
+    def newest(self, meanwhile: Work = nothing) -> BlockRef:
         """Return what the node says is its newest block, be it older than the last one."""
         guess, early = self._ahead.guess(), None
         if guess is None:
             said = self._ask(*NEWEST)
         else:
             lookup, block_hash = guess
-            told = self._ask_together((NEWEST, at_hash(lookup, block_hash)))
+            told = self._ask_together((NEWEST, at_hash(lookup, block_hash)), meanwhile)
             said, early = _taken(told[0]), (block_hash, told[1])
         block = shapes.head(said)
         if block is None:

@@ -18,6 +18,7 @@ from keeper.adapters.chain.metered import Metered
 from keeper.adapters.chain.read_ahead import Named
 from keeper.model.chain import BlockRef
 from keeper.model.errors import BadData, ConfigError, KeeperError, Rejected, Transient, Uncertain
+from keeper.ports.acting import Work, nothing
 
 T = TypeVar("T")
 
@@ -80,14 +81,16 @@ class Member:
         """
         return self._noted(self._reading.evm, question)
 
-    def newest(self) -> BlockRef:
+    def newest(self, meanwhile: Work = nothing) -> BlockRef:
         """Return what the endpoint says is its newest block; raises as `ask`.
 
         Of this question alone the time is noted: everybody is asked it, and it costs a node the
         same, whereas whoever serves has the long questions, too.
         """
         evm = self._reading.evm
-        return self._noted(evm, Evm.newest) if evm.reads_ahead else self._timed(evm)
+        if evm.reads_ahead:
+            return self._noted(evm, lambda node: node.newest(meanwhile))
+        return self._timed(evm)
 
     def probe(self) -> int | None:
         """Look at the head over the sending line, if the endpoint may be asked at all."""

@@ -115,7 +115,7 @@ class Pool:
         for member in (*self._members, *self._private):
             member.close()
 
-    def head(self) -> BlockRef:
+    def head(self, meanwhile: Work = nothing) -> BlockRef:
         """Return the newest block of the best endpoint, and read from there until the next time.
 
         Our head never goes down, unless the one we know is shown not to be on the chain any more.
@@ -126,7 +126,7 @@ class Pool:
 
         """
         named, self._named = self._named, None
-        return caught_up(lambda: self._look()[1], named)
+        return caught_up(lambda: self._look(meanwhile)[1], named)
 
     def foresee(self, named: Named) -> None:
         """Hear of a block that is most likely the next head; from any thread."""
@@ -272,7 +272,7 @@ class Pool:
             )
         return self._serving or self._look()[0]
 
-    def _look(self) -> tuple[Member, BlockRef]:
+    def _look(self, meanwhile: Work = nothing) -> tuple[Member, BlockRef]:
         self._serving, self._pin = None, None
         self._heard.clear()
         known = self._view.head
@@ -280,7 +280,7 @@ class Pool:
             self._agree_on_the_past()
         for member in self._ranked():
             try:
-                block = member.newest()
+                block = member.newest(meanwhile)
             except (BadData, Transient):  # noted in its health
                 continue
             is_behind = self._observe(member, block.number)

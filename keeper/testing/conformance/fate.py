@@ -56,9 +56,18 @@ class FateConformance:
     def test_the_newest_code_of_an_address_counts(self, journal: Journal) -> None:
         assert journal.code_hash(ACCOUNT) is None
         journal.append(CodeSeen(ACCOUNT, "0x01", NOW_MS), CodeSeen(OTHER_ACCOUNT, "0x02", NOW_MS))
+        assert journal.code_hash(ACCOUNT) == "0x01"
         journal.append(CodeSeen(ACCOUNT, "0x03", NOW_MS))
         assert journal.code_hash(ACCOUNT) == "0x03"
         assert journal.code_hash(OTHER_ACCOUNT) == "0x02"
+
+    def test_getting_ready_changes_nothing(self, journal: Journal) -> None:
+        journal.make_ready()
+        assert (journal.open(), journal.next_nonce(ACCOUNT), journal.halted()) == ((), None, None)
+        journal.append(Intended(an_intent(), NOW_MS))
+        before = journal.open()
+        journal.make_ready()
+        assert journal.open() == before
 
     def test_t8_a_cancel_keeps_its_nonce_and_its_purpose(self, journal: Journal) -> None:
         intent = an_intent()

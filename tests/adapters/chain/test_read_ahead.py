@@ -67,6 +67,13 @@ def test_a_look_at_a_block_that_news_named_is_one_request(evm: Evm, node: Prices
     assert node.telephone.methods == ["eth_getBlockByNumber", "eth_call"]
 
 
+def test_what_there_is_to_do_is_done_while_the_node_looks(evm: Evm) -> None:
+    done: list[None] = []
+    evm.foresee(Named(5, block_hash(5)))
+    assert evm.head(lambda: done.append(None)) == at(5)
+    assert done == [None]
+
+
 def test_news_is_used_once(evm: Evm, node: Prices) -> None:
     evm.foresee(Named(5, block_hash(5)))
     assert [look(evm), look(evm)] == [5, 5]
@@ -174,3 +181,12 @@ class TestAPool:
         monkeypatch.setattr(read_ahead, "sleep", arrive)
         pool.foresee(Named(101, nodes[0].hash_at(101)))
         assert pool.head().number == 101
+
+    def test_what_there_is_to_do_is_done_while_whoever_serves_looks(
+        self, pool: Pool, nodes: list[Any]
+    ) -> None:
+        done: list[None] = []
+        (serving,) = (place for place, one in enumerate(pool.report()) if one.serving)
+        pool.foresee(Named(100, nodes[serving].hash_at(100)))
+        pool.head(lambda: done.append(None))
+        assert done == [None]

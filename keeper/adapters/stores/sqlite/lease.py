@@ -29,8 +29,8 @@ _TAKE_OVER: Final = (
     " RETURNING epoch"
 )
 _STANDS: Final = (
-    "SELECT 1 FROM lease, clock WHERE holder = :holder AND epoch = :epoch AND expires_ms > now_ms"
-    " AND locked = :locked"
+    "SELECT 1 FROM lease, clock WHERE holder = ? AND epoch = ? AND locked = ?"
+    " AND expires_ms > now_ms"
 )
 _LET_GO: Final = "UPDATE lease SET holder = '', expires_ms = 0, locked = 0 WHERE holder = ?"
 _TENURE: Final = (
@@ -78,6 +78,12 @@ class FileLock:
             raise unusable(self._journal, error.strerror or str(error)) from error
         self._handle = handle
         return True
+
+    def wake_disk(self) -> None:
+        """Have the file's own page read from its disk again, without waiting for it."""
+        if self._handle is not None and hasattr(os, "posix_fadvise"):  # not on every system
+            os.posix_fadvise(self._handle, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.posix_fadvise(self._handle, 0, 0, os.POSIX_FADV_WILLNEED)
 
     def last_holder(self) -> str:
         """Return the process id of whoever holds the lock, or held it last."""
@@ -137,10 +143,9 @@ class LeaseRow:
         """
         if self.epoch is not None:
             self._lock.take()  # who follows a leader that stood still gets it when that one wakes
-            facts = self._facts(self.epoch)
-            if self.is_fresh and self._db.execute(_STANDS, facts).fetchone():
+            if self.is_fresh and self._stands():
                 return
-            if self._db.execute(_RENEW, facts).fetchall():
+            if self._db.execute(_RENEW, self._facts(self.epoch)).fetchall():
                 self._rest()
                 return
         epoch, self.epoch = self.epoch, None
@@ -151,6 +156,10 @@ class LeaseRow:
             remedy="nothing was written; it stands by until the lease is free",
         )
 
+    def wake_disk(self) -> None:
+        """See `FileLock.wake_disk`; done by the leader alone, who has the lock."""
+        self._lock.wake_disk()
+
     def let_go(self) -> None:
         """Let another keeper lead at once; of another version, too."""
         self._db.execute(_LET_GO, (self._terms.candidate.holder,))
@@ -159,6 +168,10 @@ class LeaseRow:
     def release_lock(self) -> None:
         """Let another process have the file's lock, once the lease is let go."""
         self._lock.release()
+
+    def _stands(self) -> bool:
+        facts = (self._terms.candidate.holder, self.epoch, self._lock.is_held)
+        return self._db.execute(_STANDS, facts).fetchone() is not None
 
     def _facts(self, epoch: int | None) -> dict[str, object]:
         candidate = self._terms.candidate

@@ -1,6 +1,7 @@
 """The lease of a file: the conformance suite, and what the kernel's lock adds."""
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,9 +12,9 @@ from keeper.adapters.stores.sqlite import SqliteJournal
 from keeper.adapters.stores.sqlite.lease import FileLock, lock_path
 from keeper.model.chain import ChainId
 from keeper.model.errors import ConfigError, Fenced, Transient
-from keeper.model.events import Halted
+from keeper.model.events import CodeSeen, Halted
 from keeper.model.lease import Candidate, Terms
-from keeper.testing.conformance.journal_events import NOW_MS
+from keeper.testing.conformance.journal_events import ACCOUNT, NOW_MS
 from keeper.testing.conformance.lease import (
     FIRST,
     NEWER,
@@ -164,3 +165,42 @@ def test_two_names_of_one_file_have_one_lock(tmp_path: Path) -> None:
     link = tmp_path / "link.db"
     link.symlink_to(real)
     assert lock_path(link) == lock_path(real)
+
+
+def test_the_leader_has_the_disk_awake_and_nobody_else(
+    contend: Contend, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def advise(handle: int, offset: int, length: int, advice: int) -> None:
+        assert (offset, length) == (0, 0)
+        asked.append((str(Path(f"/proc/self/fd/{handle}").readlink()), advice))
+
+    monkeypatch.setattr(os, "posix_fadvise", advise)
+    leader, other = contend(FIRST), contend(SECOND)
+    leader.hold()
+    with SqliteJournal.beside(path, CHAIN) as beside, SqliteJournal.in_memory(CHAIN) as nowhere:
+        for journal in (other, beside, nowhere):
+            journal.make_ready()
+    assert asked == []
+    leader.make_ready()
+    read_again = (os.POSIX_FADV_DONTNEED, os.POSIX_FADV_WILLNEED)
+    assert asked == [(str(lock_path(path)), advice) for advice in read_again]
+    monkeypatch.delattr(os, "posix_fadvise")
+    leader.make_ready()  # on a system that takes no advice
+
+
+def test_code_that_another_leader_saw_is_not_overlooked(contend: Contend) -> None:
+    first, second = contend(FIRST), contend(SECOND)
+    first.hold()
+    first.append(CodeSeen(ACCOUNT, "0x01", NOW_MS))
+    assert first.code_hash(ACCOUNT) == "0x01"
+    die(first)
+    second.hold()
+    second.append(CodeSeen(ACCOUNT, "0x02", NOW_MS))
+    second.close()
+    assert isinstance(first, SqliteJournal)
+    assert first._lease is not None
+    first._lease._renew_at_s = 0.0  # as after a while
+    assert first.hold() == 3
+    assert first.code_hash(ACCOUNT) == "0x02"

@@ -97,8 +97,8 @@ def _prepare(desk: Desk) -> dict[str, History]:
     """Use the time that the node takes to tell its head; return the past of every book.
 
     It is empty while an intent is open, whose end may change it, and when the journal cannot be
-    read. A decision on the last view is made and dropped: the next one takes half as long with all
-    that makes it in the processor's caches.
+    read. A decision on the last view is made and dropped: the next one is faster with all that
+    makes it in the processor's caches.
     """
     journal = desk.hands.log.journal
     with suppress(Exception):  # it comes again where something depends on it

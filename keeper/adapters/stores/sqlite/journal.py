@@ -72,7 +72,7 @@ class SqliteJournal:
         self._guard = opening.Guard()
         self._genesis = writing.read_genesis(connection)
         self._codes: dict[Address, str] = {}
-        """Code hashes that were read since this keeper's lease was looked at last."""
+        """What `code_hash` found while this keeper has led, under one epoch."""
         self._appends = 0
 
     @classmethod
@@ -153,10 +153,13 @@ class SqliteJournal:
                 return 0 if self._acting else None  # nobody else knows a journal in memory
             if self._lease.is_fresh:
                 return self._lease.epoch
-            self._codes.clear()  # whoever led in between may have seen other code
+            before = self._lease.epoch
             self._lease.take_lock()
             with self._transaction():
-                return self._lease.hold()
+                epoch = self._lease.hold()
+            if epoch != before:
+                self._codes.clear()  # whoever led in between may have seen other code
+            return epoch
 
     def let_go(self) -> None:
         with self._guard:
@@ -199,7 +202,7 @@ class SqliteJournal:
             self._tidy(events)
 
     def make_ready(self) -> None:
-        """Have the disk awake: one that rests for some milliseconds takes twice as long to sync."""
+        """Have the disk awake: one that has rested for some milliseconds takes longer to sync."""
         if self._lease is not None:
             self._lease.wake_disk()
 
@@ -229,7 +232,7 @@ class SqliteJournal:
     def code_hash(self, address: Address) -> str | None:
         with self._guard:
             found = self._codes.get(address) or reading.read_code_hash(self._db, address)
-            if found is not None and self._lease is not None and self._lease.is_fresh:
+            if found is not None and self._lease is not None and self._lease.epoch is not None:
                 self._codes[address] = found
             return found
 

@@ -14,7 +14,7 @@ from keeper.model.chain import ChainId
 from keeper.model.errors import ConfigError, Fenced, Transient
 from keeper.model.events import CodeSeen, Halted
 from keeper.model.lease import Candidate, Terms
-from keeper.testing.conformance.journal_events import ACCOUNT, NOW_MS
+from keeper.testing.conformance.journal_events import ACCOUNT, NOW_MS, OTHER_ACCOUNT
 from keeper.testing.conformance.lease import (
     FIRST,
     NEWER,
@@ -188,6 +188,25 @@ def test_the_leader_has_the_disk_awake_and_nobody_else(
     assert asked == [(str(lock_path(path)), advice) for advice in read_again]
     monkeypatch.delattr(os, "posix_fadvise")
     leader.make_ready()  # on a system that takes no advice
+
+
+def test_whoever_leads_reads_the_code_that_was_seen_once_and_all_others_every_time(
+    contend: Contend, path: Path
+) -> None:
+    leader, other = contend(FIRST), contend(SECOND)
+    leader.hold()
+    leader.append(CodeSeen(ACCOUNT, "0x01", NOW_MS))
+    assert isinstance(leader, SqliteJournal)
+    statements: list[str] = []
+    leader._db.set_trace_callback(statements.append)
+    assert [leader.code_hash(ACCOUNT) for _ in range(3)] == ["0x01"] * 3
+    assert len(statements) == 1
+    assert [leader.code_hash(OTHER_ACCOUNT) for _ in range(2)] == [None] * 2
+    assert len(statements) == 3
+    with SqliteJournal.beside(path, CHAIN) as beside:
+        for found in ("0x01", "0x02"):
+            leader.append(CodeSeen(ACCOUNT, found, NOW_MS))
+            assert [each.code_hash(ACCOUNT) for each in (leader, other, beside)] == [found] * 3
 
 
 def test_code_that_another_leader_saw_is_not_overlooked(contend: Contend) -> None:

@@ -60,6 +60,7 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
             "withdraws     TEXT,         -- the order that it takes back; NULL for a trade,",
         ),
         ("fate.sql", "CHECK ((status IS NULL) = (settled_seq IS NULL))"),
+        ("fate.sql", "WHEN NOT (("),
         ("fate.sql", "CREATE  INDEX one_open_intent ON intent (account)"),
         ("fate.sql", "CREATE  INDEX one_open_withdrawal ON intent (account)"),
     )

@@ -190,14 +190,14 @@ class SqliteJournal:
             return
         self._refuse_bystanders(events)
         encoded = [(event, ENCODER.encode(event)) for event in events]
-        if any(isinstance(event, CodeSeen) for event in events):
-            self._codes.clear()
         with self._transaction():
             if self._lease is not None:
                 self._lease.fence()
             tip = writing.read_tip(self._db, self._genesis)
             for event, data in encoded:
                 tip = writing.write(self._db, tip, event, data, self._chain_id)
+            if any(isinstance(event, CodeSeen) for event in events):
+                self._codes.clear()  # in here no other thread can read the old one once more
         if self._acting:
             self._tidy(events)
 
